@@ -1,0 +1,102 @@
+"""tar, plain or compressed with gzip, xz or bzip2: read twice from the front, once to judge, once to stream."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import IO, cast
+
+from aigiqa_cli.archives import member_names
+from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal
+
+BLOCK = 1 << 20
+_BROKEN = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ValueError, OverflowError)
+
+
+class TarFormat:
+    """A tar archive on a file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def members(self) -> list[Member]:
+        files: list[Member] = []
+        total = 0
+        for number, entry in self._entries():
+            if number >= MAX_MEMBERS:
+                raise Refusal(f"more than {MAX_MEMBERS} members", "A14")
+            if entry.isdir():
+                continue
+            self._check(entry)
+            files.append(Member(number, member_names.judge(entry.name), entry.size))
+            total += entry.size
+            if total > max(1 << 30, 1_100 * self.length):
+                raise Refusal(f"the members claim more than {total} bytes out of {self.length}", "A09")
+        member_names.refuse_twins(member.name for member in files)
+        return files
+
+    def stream(self, wanted: Iterable[Member], consume: Consume) -> None:
+        by_number = {member.number: member for member in wanted}
+        last = max(by_number, default=-1)
+        for number, entry in self._entries():
+            if number in by_number:
+                consume(by_number[number], self._chunks(entry))
+            if number == last:
+                return
+
+    def _check(self, entry: tarfile.TarInfo) -> None:
+        if entry.issym():
+            raise Refusal(f"the member {entry.name!r} is a link", "A05")
+        if entry.islnk():
+            raise Refusal(f"the member {entry.name!r} is a hard link", "A06")
+        if not entry.isreg() or entry.issparse():
+            raise Refusal(f"the member {entry.name!r} is no regular file", "A07")
+        if entry.size < 0:
+            raise Refusal(f"the member {entry.name!r} has a negative size", "A27")
+
+    def _entries(self) -> Iterator[tuple[int, tarfile.TarInfo]]:
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        with os.fdopen(os.dup(self.descriptor), "rb") as raw:
+            try:
+                self.tar = tarfile.open(  # noqa: SIM115 - closing it would close nothing of ours
+                    fileobj=self._opened(raw), mode="r|", bufsize=BLOCK, errorlevel=2
+                )
+                number = 0
+                while (entry := self.tar.next()) is not None:
+                    yield number, entry
+                    self.tar.members = []  # type: ignore[attr-defined]  # the library would keep every header
+                    number += 1
+                if number == 0:
+                    raise Refusal("the tar has no members", "A25")
+            except _BROKEN as error:
+                raise Refusal(f"not a readable tar: {error}", "A17") from None
+
+    def _opened(self, raw: IO[bytes]) -> IO[bytes]:
+        magic = os.pread(self.descriptor, 6, 0)
+        if magic[:2] == b"\x1f\x8b":
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        if magic[:3] == b"BZh":
+            return cast("IO[bytes]", bz2.BZ2File(raw))
+        if magic == b"\xfd7zXZ\x00":
+            return cast("IO[bytes]", lzma.LZMAFile(raw))
+        return raw
+
+    def _chunks(self, entry: tarfile.TarInfo) -> Chunks:
+        stream = self.tar.extractfile(entry)
+        if stream is None:
+            raise Refusal(f"the member {entry.name!r} is no regular file", "A07")
+        produced = 0
+        try:
+            while chunk := stream.read(BLOCK):
+                produced += len(chunk)
+                yield chunk
+        except _BROKEN as error:
+            raise Refusal(f"the member {entry.name!r} cannot be read: {error}", "A16") from None
+        if produced != entry.size:
+            raise Refusal(f"the member {entry.name!r} is cut off", "A17")

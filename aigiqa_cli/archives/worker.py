@@ -1,0 +1,130 @@
+"""The worker: one limited child process that reads hostile bytes and writes only where it is told.
+
+It is given the archive and the target folder as open descriptors, never as paths, has a minimal environment and
+limits on memory, CPU time, file size and open files. It speaks JSON lines: first the list of members, then, for each
+plan that it is sent, one line per member written. A refusal or a full disk ends it with one line that says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import resource
+import sys
+import threading
+from typing import Any
+
+from aigiqa_cli.archives.contract import Chunks, Format, Member, Refusal
+from aigiqa_cli.archives.folder import FolderFormat
+from aigiqa_cli.archives.tar import TarFormat
+from aigiqa_cli.archives.zip import ZipFormat
+
+FORMATS: dict[str, type[Any]] = {"zip": ZipFormat, "tar": TarFormat, "folder": FolderFormat}
+
+ADDRESS_SPACE = 2 << 30
+OPEN_FILES = 64
+HEAD = 4 << 20  # an image header that is not within the first 4 MiB is none
+
+
+def limit(cpu_seconds: int) -> None:
+    """Limits of this process; they can only be lowered."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
+
+
+class Unpacker:
+    """Writes the members of one plan below the target folder and reports each."""
+
+    def __init__(self, target: int, plan: dict[int, dict[str, Any]]) -> None:
+        self.target = target
+        self.plan = plan
+        self.lock = threading.Lock()
+        self.folders: dict[str, int] = {}
+
+    def consume(self, member: Member, chunks: Chunks) -> None:
+        """Hash, write and look into one member; called from several threads."""
+        order = self.plan[member.number]
+        digest, length, head = hashlib.sha256(), 0, b""
+        descriptor = self._create(order["to"]) if order["to"] else -1
+        try:
+            for chunk in chunks:
+                digest.update(chunk)
+                length += len(chunk)
+                if order["look"] and len(head) < HEAD:
+                    head = head + chunk if head else chunk
+                if descriptor >= 0:
+                    _write_all(descriptor, chunk)
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+        answer = {"member": member.number, "bytes": length, "sha256": digest.hexdigest()}
+        self.report(answer | (_look(head, order["look"]) if order["look"] else {}))
+
+    def report(self, answer: dict[str, Any]) -> None:
+        with self.lock:
+            say(answer)
+
+    def _create(self, place: str) -> int:
+        folder, _, name = place.rpartition("/")
+        with self.lock:
+            if folder not in self.folders:
+                self.folders[folder] = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.target)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        return os.open(name, flags, 0o644, dir_fd=self.folders[folder])
+
+
+def _look(data: bytes, how: str) -> dict[str, Any]:
+    from aigiqa_cli import images
+
+    try:
+        header = images.decode(data) if how == "decode" else images.header(data)
+    except images.NotAnImage as error:
+        return {"problem": str(error)}
+    return {"width": header.width, "height": header.height, "format": header.format}
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer, ensure_ascii=True) + "\n")
+
+
+def serve(reader: Format, target: int) -> None:
+    """List, then carry out plans until the input ends."""
+    members = reader.members()
+    for member in members:
+        say({"number": member.number, "name": member.name, "bytes": member.bytes})
+    say({"listed": len(members)})
+    sys.stdout.flush()
+    by_number = {member.number: member for member in members}
+    for line in sys.stdin:
+        plan = {order["member"]: order for order in json.loads(line)}
+        reader.stream([by_number[number] for number in plan], Unpacker(target, plan).consume)
+        say({"done": len(plan)})
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """`worker FORMAT ARCHIVE_DESCRIPTOR TARGET_DESCRIPTOR CPU_SECONDS`."""
+    kind, archive, target, cpu_seconds = sys.argv[1], *(int(word) for word in sys.argv[2:5])
+    limit(cpu_seconds)
+    try:
+        serve(FORMATS[kind](archive), target)
+    except Refusal as refusal:
+        say({"refused": refusal.reason, "fault": refusal.fault})
+    except MemoryError:
+        say({"refused": "reading it takes too much memory", "fault": "A13"})
+    except BrokenPipeError:
+        os._exit(1)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        say({"machine": os.strerror(error.errno or 0), "fault": "S04" if full else "S07"})
+    sys.stdout.flush()

@@ -1,0 +1,200 @@
+"""zip: listed by the standard library's reader, checked against the file itself, inflated by us.
+
+Own reading of stored and deflated members lets two threads work on one descriptor, and compares every local header
+with the central directory (A18).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from aigiqa_cli.archives import member_names
+from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal, check_ratio
+
+THREADS = 2
+WHOLE = 32 << 20  # members up to this size are inflated in one call, which runs without the interpreter lock
+BLOCK = 1 << 20
+
+_LOCAL = struct.Struct("<4s5H3I2H")
+_END = struct.Struct("<4s4H2IH")
+_ENCRYPTED = 0x1
+_ZIP64 = 0xFFFFFFFF
+_SYMLINK, _REGULAR, _DIRECTORY = 0xA, 0x8, 0x4
+_UNIX = 3
+_METHODS = {
+    zipfile.ZIP_STORED: "stored",
+    zipfile.ZIP_DEFLATED: "deflated",
+    zipfile.ZIP_BZIP2: "bzip2",
+    zipfile.ZIP_LZMA: "lzma",
+}
+
+
+class ZipFormat:
+    """A zip archive on a file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.length = os.fstat(descriptor).st_size
+        self._check_end()
+        try:
+            self.zip = zipfile.ZipFile(os.fdopen(os.dup(descriptor), "rb"))
+        except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError) as error:
+            raise Refusal(f"not a readable zip: {error}", "A17") from None
+        self.infos = self.zip.infolist()
+        self._fallback = threading.Lock()
+
+    def members(self) -> list[Member]:
+        if len(self.infos) > MAX_MEMBERS:
+            raise Refusal(f"{len(self.infos)} members", "A14")
+        listed = zip(range(len(self.infos)), member_names.zip_names(self.infos), self.infos, strict=True)
+        files = [
+            Member(number, member_names.judge(name), info.file_size)
+            for number, name, info in listed
+            if not self._is_folder(name, info)
+        ]
+        member_names.refuse_twins(member.name for member in files)
+        self._refuse_overlap()
+        for member in files:
+            self._check(member, self.infos[member.number])
+        return files
+
+    def stream(self, wanted: Iterable[Member], consume: Consume) -> None:
+        ordered = sorted(wanted, key=lambda member: self.infos[member.number].header_offset)
+        with ThreadPoolExecutor(THREADS) as pool:
+            tasks = [pool.submit(self._consume_one, member, consume) for member in ordered]
+            try:
+                for task in tasks:
+                    task.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _consume_one(self, member: Member, consume: Consume) -> None:
+        info = self.infos[member.number]
+        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            consume(member, self._chunks(member, info))
+            return
+        with self._fallback:
+            consume(member, self._library_chunks(member, info))
+
+    def _check_end(self) -> None:
+        """Exactly one end record, at the exact end (A17): front or trailing data makes readers disagree."""
+        tail_start = max(0, self.length - 65_557)
+        tail = os.pread(self.descriptor, self.length - tail_start, tail_start)
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or at + _END.size > len(tail):
+            raise Refusal("the end of the zip is missing: the file is cut off or not a zip", "A17")
+        *_, comment = _END.unpack_from(tail, at)
+        if at + _END.size + comment != len(tail):
+            raise Refusal(f"{len(tail) - at - _END.size - comment} bytes follow the end of the zip", "A17")
+
+    def _is_folder(self, name: str, info: zipfile.ZipInfo) -> bool:
+        return name.endswith("/") and info.file_size == 0
+
+    def _check(self, member: Member, info: zipfile.ZipInfo) -> None:
+        kind = info.external_attr >> 28
+        if info.create_system == _UNIX and kind not in (0, _REGULAR):
+            what, fault = ("a link", "A05") if kind == _SYMLINK else ("no regular file", "A07")
+            raise Refusal(f"the member {member.name!r} is {what}", fault)
+        if info.flag_bits & _ENCRYPTED:
+            raise Refusal(f"the member {member.name!r} is encrypted", "A20")
+        if info.compress_type not in _METHODS:
+            raise Refusal(f"the member {member.name!r} uses compression method {info.compress_type}", "A21")
+        check_ratio(member.name, info.compress_size, info.file_size)
+        if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
+            raise Refusal(f"the stored member {member.name!r} has two lengths", "A12")
+
+    def _refuse_overlap(self) -> None:
+        """No byte of the file may belong to two members, nor to a member and the directory (A10)."""
+        end, directory = 0, self.zip.start_dir
+        first = min((info.header_offset for info in self.infos), default=0)
+        if first != 0:
+            raise Refusal(f"{first} bytes stand before the first member", "A17")
+        for info in sorted(self.infos, key=lambda info: info.header_offset):
+            if info.header_offset < end:
+                raise Refusal(f"the member {info.filename!r} overlaps another one", "A10")
+            end = self._data_start(info) + info.compress_size
+            if end > directory:
+                raise Refusal(f"the member {info.filename!r} runs into the directory", "A10")
+
+    def _data_start(self, info: zipfile.ZipInfo) -> int:
+        head = os.pread(self.descriptor, _LOCAL.size, info.header_offset)
+        if len(head) != _LOCAL.size or head[:4] != b"PK\x03\x04":
+            raise Refusal(f"the member {info.filename!r} has no local header", "A18")
+        _, _, flags, method, _, _, crc, packed, unpacked, name_length, extra_length = _LOCAL.unpack(head)
+        start = info.header_offset + _LOCAL.size
+        name = os.pread(self.descriptor, name_length, start)
+        encoding = "utf-8" if info.flag_bits & 0x800 else "cp437"
+        if name != info.orig_filename.encode(encoding) or method != info.compress_type:
+            raise Refusal(f"the member {info.filename!r} has another name or method in its local header", "A18")
+        deferred = flags & 0x8  # sizes follow the data; the local header then holds zeros
+        wide = _ZIP64 in (packed, unpacked)  # the sizes stand in an extra field
+        if not deferred and not wide and (crc, packed, unpacked) != (info.CRC, info.compress_size, info.file_size):
+            raise Refusal(f"the member {info.filename!r} has other sizes in its local header", "A18")
+        return int(start + name_length + extra_length)
+
+    def _chunks(self, member: Member, info: zipfile.ZipInfo) -> Chunks:
+        position, left = self._data_start(info), info.compress_size
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS) if info.compress_type == zipfile.ZIP_DEFLATED else None
+        step = info.compress_size if info.file_size <= WHOLE else BLOCK
+        checksum, produced = 0, 0
+        while left > 0:
+            packed = os.pread(self.descriptor, min(step, left), position)
+            if not packed:
+                raise Refusal(f"the member {member.name!r} is cut off", "A17")
+            position, left = position + len(packed), left - len(packed)
+            for chunk in self._inflate(member, info, inflater, packed, info.file_size - produced):
+                checksum = zlib.crc32(chunk, checksum)
+                produced += len(chunk)
+                yield chunk
+        self._finish(member, info, inflater, checksum, produced)
+
+    def _inflate(
+        self, member: Member, info: zipfile.ZipInfo, inflater: zlib._Decompress | None, packed: bytes, room: int
+    ) -> Iterator[bytes]:
+        if inflater is None:
+            yield packed
+            return
+        limit = room if info.file_size <= WHOLE else BLOCK
+        try:
+            while packed and not inflater.eof:
+                chunk = inflater.decompress(packed, max(limit, 1))
+                packed = inflater.unconsumed_tail
+                room -= len(chunk)
+                if room < 0:
+                    raise Refusal(f"the member {member.name!r} is longer than declared", "A12")
+                if chunk:
+                    yield chunk
+        except zlib.error as error:
+            raise Refusal(f"the member {member.name!r} cannot be inflated: {error}", "A16") from None
+
+    def _finish(
+        self, member: Member, info: zipfile.ZipInfo, inflater: zlib._Decompress | None, checksum: int, produced: int
+    ) -> None:
+        if inflater is not None and (not inflater.eof or inflater.unused_data):
+            raise Refusal(f"the member {member.name!r} does not end where it should", "A12")
+        if produced != info.file_size:
+            raise Refusal(f"the member {member.name!r} has {produced} bytes instead of {info.file_size}", "A12")
+        if checksum != info.CRC:
+            raise Refusal(f"the member {member.name!r} has a wrong checksum", "A16")
+
+    def _library_chunks(self, member: Member, info: zipfile.ZipInfo) -> Chunks:
+        """bzip2 and lzma through the standard reader, one at a time."""
+        produced = 0
+        try:
+            with self.zip.open(info) as stream:
+                while chunk := stream.read(min(BLOCK, info.file_size - produced + 1)):
+                    produced += len(chunk)
+                    if produced > info.file_size:
+                        raise Refusal(f"the member {member.name!r} is longer than declared", "A12")
+                    yield chunk
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            raise Refusal(f"the member {member.name!r} cannot be read: {error}", "A16") from None
+        if produced != info.file_size:
+            raise Refusal(f"the member {member.name!r} has {produced} bytes instead of {info.file_size}", "A12")

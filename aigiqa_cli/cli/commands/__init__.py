@@ -1,0 +1,19 @@
+"""One module a command. `COMMANDS` says where each is, so that only the one that is asked for is imported."""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, str] = {
+    "list": "aigiqa_cli.cli.commands.list_",
+    "info": "aigiqa_cli.cli.commands.info",
+    "fetch": "aigiqa_cli.cli.commands.fetch",
+    "import": "aigiqa_cli.cli.commands.import_",
+    "verify": "aigiqa_cli.cli.commands.verify",
+    "export": "aigiqa_cli.cli.commands.export",
+    "index": "aigiqa_cli.cli.commands.index",
+    "path": "aigiqa_cli.cli.commands.path",
+    "cite": "aigiqa_cli.cli.commands.cite",
+    "remove": "aigiqa_cli.cli.commands.remove",
+    "gc": "aigiqa_cli.cli.commands.gc",
+    "lint": "aigiqa_cli.cli.commands.lint",
+    "doctor": "aigiqa_cli.cli.commands.doctor",
+}

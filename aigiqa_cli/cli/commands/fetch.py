@@ -1,0 +1,124 @@
+"""aigiqa fetch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aigiqa_cli.cli.commands.options import complete_ids
+from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
+from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
+from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.steps.fetch import Fetched, Request
+from aigiqa_cli.steps.fetch import fetch as fetch_one
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="DB...", help="Databases (ids: aigiqa list -q).", autocompletion=complete_ids),
+]
+
+
+def fetch(
+    desk: Desk,
+    databases: Words = None,
+    *,
+    all_: Annotated[bool, typer.Option("--all", help="Every database of the catalogue.")] = False,
+    labels_only: Annotated[bool, typer.Option(help="Only labels and prompts, no images.")] = False,
+    splits: Annotated[bool, typer.Option("--splits", help="Also the published split files.")] = False,
+    mirror: Annotated[str, typer.Option(metavar="KIND", help="Only mirrors of this kind.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded; touch nothing.")] = False,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep archives after the install.")] = False,
+    require_hashes: Annotated[
+        bool, typer.Option("--require-hashes", help="Refuse what no published hash vouches for.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Install again even if all is here.")] = False,
+) -> Answer:
+    """Everything: download, verify, unpack, normalise, index. Prints the installed folder.
+
+    Run again after an interruption, it goes on where it stopped; if all is here, it does nothing. Where only links
+    are left that a person must open, it shows each with its code and the exact next command (exit 3).
+
+    Examples:
+
+        aigiqa fetch DB
+
+        aigiqa fetch DB --labels-only
+
+        aigiqa fetch DB --mirror baidu
+
+        cd "$(aigiqa fetch DB)"
+    """
+    words = list(databases or ())
+    if all_ == bool(words):
+        raise UsageFault("name databases, or say --all", hint="ids: aigiqa list -q", phase="PLAN")
+    chosen = list(desk.context.catalogue.databases()) if all_ else desk.databases(words)
+    request = Request(labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force)
+    results: dict[str, Fetched] = {}
+
+    def work(database: Any) -> dict[str, Any]:
+        results[database.id] = fetched = fetch_one(desk.context, database, request)
+        return describe(fetched)
+
+    outcomes = desk.each(chosen, work)
+    return Answer(outcomes=outcomes, show=lambda terminal: _show(terminal, results, outcomes))
+
+
+def describe(fetched: Fetched) -> dict[str, Any]:
+    """What a fetch says of one database in JSON."""
+    record = fetched.record
+    return {
+        "folder": fetched.folder,
+        "index": str(Path(fetched.folder) / "index.csv") if record else None,
+        "state": str(fetched.state),
+        "changed": fetched.changed,
+        "rows": record.rows if record else None,
+        "images": record.images if record else None,
+        "unpinned": list(record.unpinned) if record else [],
+        "warnings": list(record.warnings) if record else [],
+        "plan": list(fetched.plan),
+    }
+
+
+def _show(terminal: Terminal, results: dict[str, Fetched], outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        fetched = results.get(outcome.database)
+        if fetched is None:
+            continue
+        if fetched.plan:
+            _show_plan(terminal, fetched)
+            continue
+        show_installed(terminal, outcome.database, fetched)
+
+
+def show_installed(terminal: Terminal, name: str, fetched: Fetched) -> None:
+    """The folder on stdout; what a person may want to know on stderr."""
+    terminal.line(fetched.folder)
+    record = fetched.record
+    if record is None:
+        return
+    word = "installed" if fetched.changed else "already here"
+    size = human_bytes(record.size)
+    terminal.note(f"{name} {word}: {record.rows:,} rows, {record.images:,} images, {size}, state {fetched.state}")
+    for warning in record.warnings:
+        terminal.note(f"warning: {warning}")
+    if record.rejected:
+        terminal.note(f"{len(record.rejected)} rows were rejected; see: aigiqa info {name}")
+
+
+def _show_plan(terminal: Terminal, fetched: Fetched) -> None:
+    columns = (Column("file", style="bold"), Column("role"), Column("size", right=True), Column("from", wrap=True))
+    rows = [
+        (
+            item["asset"],
+            item["role"],
+            human_bytes(item["bytes"]),
+            ", ".join(item["mirrors"]) or "by hand: " + " ".join(item["by_hand"]),
+        )
+        for item in fetched.plan
+    ]
+    terminal.table(columns, rows)
+
+
+command_ = command(fetch)

@@ -1,0 +1,22 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def complete_ids(incomplete: str) -> list[str]:
+    """Database ids for the shell's completion."""
+    from aigiqa_cli.catalogue import Catalogue
+
+    return [name for name in Catalogue().entries if name.startswith(incomplete)]
+
+
+OneDatabase = Annotated[str, typer.Argument(metavar="DB", help="A database.", autocompletion=complete_ids)]
+Databases = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[DB]...", help="Databases; none: all installed.", autocompletion=complete_ids),
+]
+NeededDatabases = Annotated[list[str], typer.Argument(metavar="DB...", help="Databases.", autocompletion=complete_ids)]

@@ -1,0 +1,67 @@
+"""A fault in words: what happened, to what, every finding, every share, and the exact next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aigiqa_cli.cli.terminal import Terminal, human_bytes
+from aigiqa_cli.errors import Exit, Fault, Finding, Share
+
+MAX_FINDINGS = 20
+_AUTOMATIC = ("http", "github", "huggingface", "modelscope", "gdrive")
+
+
+def explain(terminal: Terminal, fault: Fault) -> None:
+    """Write a fault to stderr."""
+    where = f"{fault.database}: " if fault.database and fault.database not in fault.message else ""
+    label = f" [{fault.fault}]" if fault.fault and terminal.verbose else ""
+    terminal.painted([("error: ", "bold red"), (where + fault.message + label, "")])
+    findings(terminal, fault.findings)
+    shares(terminal, fault.shares)
+    if fault.hint and fault.exit_code is not Exit.BUG:
+        terminal.painted([("next: ", "bold green"), (fault.hint, "")])
+    elif fault.hint:
+        terminal.painted([(fault.hint, "")])
+
+
+def findings(terminal: Terminal, found: Sequence[Finding]) -> None:
+    """One line a finding; a long list is cut with its count (--json has them all)."""
+    for finding in found[:MAX_FINDINGS]:
+        terminal.painted([("  " + finding.path, "bold"), (": " + _detail(finding), "")])
+    if len(found) > MAX_FINDINGS:
+        terminal.painted([(f"  ... and {len(found) - MAX_FINDINGS} more (all of them with --json)", "dim")])
+
+
+def _detail(finding: Finding) -> str:
+    parts = [finding.problem]
+    if finding.expected:
+        parts.append(f"expected {finding.expected}")
+    if finding.found:
+        parts.append(f"found {finding.found}")
+    return "; ".join(parts)
+
+
+def shares(terminal: Terminal, offered: Sequence[Share]) -> None:
+    """Every link a person can open, with its code, the file's name, size and hash, and the next command."""
+    if not offered:
+        return
+    terminal.painted([("\nby hand, from any of these:", "bold")])
+    for share in offered:
+        dead = share.state in ("reported-dead", "withdrawn", "empty")
+        state = f"  ({share.state})" if share.state and share.state != "ok" else ""
+        terminal.painted(
+            [(f"  {share.kind:<12}", "dim" if dead else "cyan"), (share.url, "dim" if dead else ""), (state, "red")]
+        )
+        if share.code:
+            terminal.painted([("              extraction code: ", "dim"), (share.code, "bold")])
+        details = [
+            share.name,
+            human_bytes(share.bytes) if share.bytes else "",
+            share.sha256 and f"SHA-256 {share.sha256}",
+        ]
+        terminal.painted([("              " + ", ".join(part for part in details if part), "dim")])
+        if share.note:
+            terminal.painted([("              " + share.note, "dim")])
+    command = next((share.next for share in offered if share.next), "")
+    if command:
+        terminal.painted([("then: ", "bold green"), (command, "bold")])

@@ -1,0 +1,109 @@
+"""The entry point: version at once, then parse, run one command, and exit with a documented code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from aigiqa_cli import __version__
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came."""
+
+
+def run() -> NoReturn:
+    """The `aigiqa` command."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        sys.stdout.write(f"aigiqa {__version__}\n")
+        sys.exit(0)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from aigiqa_cli.errors import Exit
+
+    try:
+        return _command(arguments)
+    except BrokenPipeError:
+        _silence_stdout()
+        return int(Exit.DONE)
+    except KeyboardInterrupt:
+        return _stopped(arguments, Exit.INTERRUPTED)
+    except Terminated:
+        return _stopped(arguments, Exit.TERMINATED)
+    except Exception as error:  # noqa: BLE001 - the edge: everything unforeseen is a bug and is shown as one
+        return _bug(arguments, error)
+
+
+def _command(arguments: Sequence[str]) -> int:
+    from aigiqa_cli.cli.app import build
+    from aigiqa_cli.errors import UsageFault
+
+    app = build(arguments)
+    try:
+        result = app(list(arguments), standalone_mode=False, prog_name="aigiqa")
+    except Exception as error:
+        show, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+        if show is None or code is None:
+            raise
+        return _report(arguments, UsageFault(show(), hint="aigiqa --help, or aigiqa COMMAND --help", phase="PLAN"))
+    return result if isinstance(result, int) else 0
+
+
+def _stopped(arguments: Sequence[str], code: int) -> int:
+    from aigiqa_cli.cli.desk import interrupted
+    from aigiqa_cli.errors import Exit
+
+    return _report(arguments, interrupted(Exit(code)))
+
+
+def _bug(arguments: Sequence[str], error: Exception) -> int:
+    import traceback
+
+    from aigiqa_cli.cli.desk import bug
+    from aigiqa_cli.transport.redact import redact
+
+    sys.stderr.write(redact("".join(traceback.format_exception(error)), os.environ))
+    return _report(arguments, bug("", error))
+
+
+def _report(arguments: Sequence[str], fault: object) -> int:
+    """Tell of a fault that no command has told of."""
+    from aigiqa_cli.cli.commands import COMMANDS
+    from aigiqa_cli.cli.desk import envelope
+    from aigiqa_cli.cli.explaining import explain
+    from aigiqa_cli.cli.terminal import Terminal
+    from aigiqa_cli.errors import Fault
+
+    assert isinstance(fault, Fault)  # noqa: S101 - typed as object to keep the import lazy
+    terminal = Terminal(json="--json" in arguments, color="--no-color" not in arguments)
+    if terminal.json:
+        name = next((word for word in arguments if word in COMMANDS), "")
+        terminal.envelope(envelope(name, "error", None, fault.findings, fault))
+    else:
+        explain(terminal, fault)
+    return int(fault.exit_code)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _silence_stdout() -> None:
+    """The reader has gone: nothing more may be written, not even by the interpreter's own flush at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,385 @@
+"""From supplies to a published database: labels, images, index, splits, checksums, record, in staging, then renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO
+
+from aigiqa_cli import __version__, rules
+from aigiqa_cli.archives import Archive, Order, Unpacked, open_archive
+from aigiqa_cli.digests import sha256_bytes, sha256_file
+from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded, RefusedInput
+from aigiqa_cli.index import Row, compact_json, write_rows
+from aigiqa_cli.installing import labelling, matching, splitting
+from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
+from aigiqa_cli.reporting import Reporter
+from aigiqa_cli.store import Record, Staging, StoredFile, StoredSource
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Database, Split
+
+MAX_LISTED = 20
+CHECKSUMS, INDEX, MANIFEST = "checksums.sha256", "index.csv", "database.yaml"
+_EXTENSIONS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "bmp": "bmp", "tif": "tiff", "tiff": "tiff"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to install. `require_hashes`: refuse what no published hash vouches for."""
+
+    labels_only: bool = False
+    require_hashes: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One published image file."""
+
+    path: str
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+    format: str
+    renamed: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stays of the installed version: pictures already linked into the tree, and resolved split files."""
+
+    pictures: tuple[Picture, ...] = ()
+    splits: dict[str, bytes] = field(default_factory=dict)
+    split_notes: dict[str, str] = field(default_factory=dict)
+    sources: tuple[StoredSource, ...] = ()
+
+    def sources_of(self, *roles: str) -> list[StoredSource]:
+        return [source for source in self.sources if source.role in roles]
+
+
+@dataclass
+class Assembly:
+    """One install under construction in a staging folder."""
+
+    database: Database
+    manifest: bytes
+    supplies: Supplies
+    options: Options
+    work: Staging
+    reporter: Reporter
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    files: list[StoredFile] = field(default_factory=list)
+    sources: list[StoredSource] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    split_notes: dict[str, str] = field(default_factory=dict)
+    ignored: int = 0
+    kept: Kept = field(default_factory=Kept)
+    _target_of: dict[matching.Place, str] = field(default_factory=dict)
+
+    def build(self) -> Record:
+        """Make the whole tree and its record; nothing is published yet."""
+        with ExitStack() as stack:
+            archives = self._open(stack)
+            members = matching.Members(archives)
+            labels = self._labels(archives, members)
+            if self.kept.pictures:
+                self.pictures = {picture.path: picture for picture in self.kept.pictures}
+                self.sources += self.kept.sources_of("images", "references")
+            elif not self.options.labels_only:
+                self._images(archives, members, labels)
+        rows = self._rows(labels)
+        self._splits(rows)
+        return self._finish(labels, rows)
+
+    def _open(self, stack: ExitStack) -> list[Archive]:
+        for folder in (matching.IMAGES, matching.REFERENCES):
+            (self.work.tree / folder).mkdir(exist_ok=True)
+        archives = []
+        for file in self.supplies.containers:
+            file.start_hashing()
+            archives.append(stack.enter_context(open_archive(file.path, self.work.folder)))
+        return archives
+
+    def _labels(self, archives: list[Archive], members: matching.Members) -> rules.Labels:
+        files = labelling.tables_in(self.database, archives, members, self.work.scratch) | self.supplies.tables
+        source = labelling.choose_source(self.database, list(files))
+        if source is None:
+            raise missing_tables(self.database, list(files))
+        labels = labelling.label_rows(self.database, source, files, self.work)
+        for name in source.needs:
+            asset = self.database.asset(name)
+            self._remember(name, files[name])
+            self._store_file(f"labels/{asset.published_name}")
+        return labels
+
+    def _remember(self, asset_name: str, file: File) -> None:
+        source = stored_source(self.database, self.database.asset(asset_name), file)
+        if not source.proof:
+            if self.options.require_hashes:
+                raise IntegrityFault(
+                    f"no published hash vouches for {source.name}, and --require-hashes is given",
+                    hint="leave --require-hashes out to install it as unpinned",
+                    database=self.database.id,
+                    phase="CHECK",
+                )
+            if source.sha256:
+                self.warnings.append(
+                    f"{source.asset} is unpinned: no published hash vouches for SHA-256 {source.sha256}"
+                )
+            else:
+                self.warnings.append(f"{source.asset} is unpinned: it came as single files")
+        self.sources.append(source)
+
+    def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
+        matches = matching.match_images(members, labels.rows)
+        self._refuse_foreign(matches, archives)
+        self._check_complete(matches, archives)
+        self.ignored = len(members.places) - len(matches.used) + members.junk
+        plan = self._plan(archives, matches)
+        total = sum(order.member.bytes for orders in plan for order in orders)
+        self.reporter.phase(f"unpacking {self.database.title}", total=total)
+        problems: list[Finding] = []
+        copies: dict[str, set[str]] = {}
+        for number, (archive, orders) in enumerate(zip(archives, plan, strict=True)):
+            for written in archive.unpack(orders):
+                self.reporter.advance(written.bytes)
+                target = self._target_of[matching.Place(number, written.member)]
+                self._take(target, written, copies, problems)
+        problems += [
+            Finding(
+                self.database.id, target, "found twice with different bytes", "one image", f"{len(hashes)} versions"
+            )
+            for target, hashes in sorted(copies.items())
+            if len(hashes) > 1
+        ]
+        if problems:
+            raise IntegrityFault(
+                f"{len(problems)} images of {self.database.title} are not what they should be: "
+                f"{problems[0].path}: {problems[0].problem}",
+                fault="I10",
+                database=self.database.id,
+                phase="IMAGES",
+                findings=problems[:MAX_LISTED],
+            )
+        for file in self.supplies.containers:
+            self._remember(self._image_asset(), file)
+
+    def _image_asset(self) -> str:
+        return self.database.assets_of("images")[0].name
+
+    def _refuse_foreign(self, matches: matching.Matches, archives: list[Archive]) -> None:
+        """Something that was given and holds nothing of this database is a mistake, not junk."""
+        useful = {place.container for place in matches.used}
+        tables = {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
+        for number, archive in enumerate(archives):
+            if number not in useful and archive.path.name not in tables:
+                found = ", ".join(member.name for member in archive.members[:3]) or "nothing"
+                wanted = next(iter([*matches.found, *matches.missing])).partition("/")[2]
+                raise RefusedInput(
+                    f"{archive.path.name} holds nothing of {self.database.title}: expected names such as {wanted}, "
+                    f"found {found}",
+                    hint=f"expected: {self._expected_archive()}",
+                    fault="A23",
+                    database=self.database.id,
+                    phase="LIST",
+                    findings=[Finding(self.database.id, str(archive.path), "not recognised", wanted, found)],
+                )
+
+    def _check_complete(self, matches: matching.Matches, archives: list[Archive]) -> None:
+        images = sum(target.startswith(matching.IMAGES) for target in matches.found)
+        low, high = self.database.expect.images
+        missing_references = [t for t in matches.missing if t.startswith(matching.REFERENCES)]
+        if low <= images <= high and not missing_references:
+            return
+        names = ", ".join(target.partition("/")[2] for target in matches.missing[:3])
+        given = ", ".join(archive.path.name for archive in archives) or "nothing"
+        expected = str(low) if low == high else f"{low} to {high}"
+        raise IntegrityFault(
+            f"{given} holds {images} of the {expected} images of {self.database.title}"
+            + (f"; missing: {names}{' ...' if len(matches.missing) > 3 else ''}" if matches.missing else ""),  # noqa: PLR2004
+            hint=f"expected: {self._expected_archive()}",
+            fault="A25",
+            database=self.database.id,
+            phase="IMAGES",
+            findings=[
+                Finding(self.database.id, t, "missing", "an image", "none") for t in matches.missing[:MAX_LISTED]
+            ],
+        )
+
+    def _expected_archive(self) -> str:
+        asset = self.database.asset(self._image_asset())
+        size = f", {asset.bytes:,} bytes" if asset.bytes else ""
+        return f"{asset.published_name}{size}" + (f", SHA-256 {asset.sha256}" if asset.sha256 else "")
+
+    def _plan(self, archives: list[Archive], matches: matching.Matches) -> list[list[Order]]:
+        """What each worker does: the first place of an image is written, further ones are only hashed."""
+        plan: list[list[Order]] = [[] for _ in archives]
+        for target, places in matches.found.items():
+            for number, place in enumerate(places):
+                to = f"{self.work.tree.name}/{target}" if number == 0 else ""
+                plan[place.container].append(Order(place.member, to, "header"))
+                self._target_of[place] = target
+        return plan
+
+    def _take(self, target: str, written: Unpacked, copies: dict[str, set[str]], problems: list[Finding]) -> None:
+        copies.setdefault(target, set()).add(written.sha256)
+        if written.problem:
+            problems.append(Finding(self.database.id, written.member.name, written.problem, "an image", ""))
+        elif written.to:
+            renamed = written.member.name.rpartition("/")[2] != target.partition("/")[2]
+            self.pictures[target] = Picture(
+                target, written.bytes, written.sha256, written.width, written.height, written.format, renamed
+            )
+
+    def _rows(self, labels: rules.Labels) -> list[Row]:
+        rows: list[Row] = []
+        first: set[str] = set()
+        for label in labels.rows:
+            picture = self.pictures.get(f"{matching.IMAGES}/{label.image_id}")
+            flags = _flags(label.image_id, picture, first)
+            rows.append(
+                label.fields
+                | {
+                    "database": self.database.id,
+                    "image_id": label.image_id,
+                    "flags": ";".join(flags),
+                    "extra": compact_json(label.extra),
+                }
+                | (self._picture_fields(label, picture) if picture else {})
+            )
+        self._witnesses(rows)
+        return rows
+
+    def _picture_fields(self, label: rules.LabelRow, picture: Picture) -> Row:
+        reference = f"{matching.REFERENCES}/{label.reference.name}" if label.reference else ""
+        return {
+            "image_path": f"{self.database.id}/{picture.path}",
+            "reference_path": f"{self.database.id}/{reference}" if reference else "",
+            "width": str(picture.width),
+            "height": str(picture.height),
+            "format": picture.format,
+            "bytes": str(picture.bytes),
+            "sha256": picture.sha256,
+        }
+
+    def _witnesses(self, rows: Sequence[Row]) -> None:
+        hashes = {row["image_id"]: row.get("sha256", "") for row in rows}
+        for witness in self.database.witnesses:
+            found = hashes.get(witness.image, "")
+            if found and found != witness.sha256:
+                self.warnings.append(
+                    f"{witness.image} is not the publicly known image: expected SHA-256 {witness.sha256}, found {found}"
+                )
+
+    def _splits(self, rows: Sequence[Row]) -> None:
+        complete = [{"row": "", "task": "", "generator": ""} | row for row in rows]
+        for split in self.database.splits:
+            if split.rule is not None:
+                self._write_split(splitting.by_rule(split, complete), rows)
+            elif split.published is not None:
+                self._published_split(split, rows)
+
+    def _published_split(self, split: Split, rows: Sequence[Row]) -> None:
+        fresh = {asset.name for asset in splitting.split_assets(split)} & self.supplies.split_files.keys()
+        for resolved in splitting.from_files(split, rows, self._open_split_file):
+            self._write_split(resolved, rows)
+        for asset in splitting.split_assets(split):
+            if asset.name in fresh:
+                file = self.supplies.split_files[asset.name]
+                digest, length = file.digest
+                _, proof = vouch([asset], digest)
+                self.sources.append(
+                    StoredSource(asset.name, "split", file.origin, asset.published_name, length, digest, proof)
+                )
+        if not fresh:
+            self._keep_split(split)
+
+    def _keep_split(self, split: Split) -> None:
+        """Published splits that were resolved before stay; the index has the same images."""
+        for name, data in self.kept.splits.items():
+            if name == split.name or name.rpartition("-")[0] == split.name:
+                self._write(f"splits/{name}.csv", data)
+                self.split_notes[name] = self.kept.split_notes.get(name, "")
+        prefix = split.name + "/"
+        self.sources += [s for s in self.kept.sources_of("split") if s.asset.startswith(prefix)]
+
+    def _open_split_file(self, name: str) -> BinaryIO | None:
+        file = self.supplies.split_files.get(name)
+        return file.path.open("rb") if file else None
+
+    def _write_split(self, resolved: splitting.Resolved, rows: Sequence[Row]) -> None:
+        self._write(f"splits/{resolved.name}.csv", splitting.to_bytes(resolved, rows))
+        self.split_notes[resolved.name] = "; ".join(resolved.notes)
+
+    def _finish(self, labels: rules.Labels, rows: list[Row]) -> Record:
+        self.files += [StoredFile(p.path, p.bytes, p.sha256) for p in self.pictures.values()]
+        for folder in (matching.IMAGES, matching.REFERENCES):
+            if not any(path.startswith(folder) for path in self.pictures):
+                (self.work.tree / folder).rmdir()
+        with (self.work.tree / INDEX).open("xb") as stream:
+            write_rows(stream, rows)
+        index_sha256 = self._store_file(INDEX)
+        lines = sorted(f"{file.sha256}  {file.path}\n" for file in self.files)
+        self._write(CHECKSUMS, "".join(sorted(lines, key=lambda line: line[66:])).encode())
+        self._write(MANIFEST, self.manifest)
+        images = sum(path.startswith(matching.IMAGES) for path in self.pictures)
+        partial = len(rows) < self.database.expect.rows[0]
+        return Record(
+            database=self.database.id,
+            state="installed" if images else "labels",
+            partial=partial,
+            manifest_version=self.database.version,
+            manifest_sha256=sha256_bytes(self.manifest),
+            aigiqa=__version__,
+            installed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            rows=len(rows),
+            images=images,
+            references=len(self.pictures) - images,
+            index_sha256=index_sha256,
+            sources=tuple(self.sources),
+            files=tuple(sorted(self.files, key=lambda file: file.path)),
+            rejected=tuple(finding.as_json() for finding in labels.rejected),
+            ignored=self.ignored,
+            warnings=tuple(self.warnings),
+            splits=self.split_notes,
+        )
+
+    def _write(self, path: str, data: bytes) -> None:
+        target = self.work.tree / path
+        target.parent.mkdir(exist_ok=True)
+        with target.open("xb") as stream:
+            stream.write(data)
+        self.files.append(StoredFile(path, len(data), sha256_bytes(data)))
+
+    def _store_file(self, path: str) -> str:
+        digest, length = sha256_file(self.work.tree / path)
+        self.files.append(StoredFile(path, length, digest))
+        return digest
+
+
+def _flags(image_id: str, picture: Picture | None, seen: set[str]) -> list[str]:
+    if picture is None:
+        return ["no-image"]
+    flags = []
+    if picture.sha256 in seen:
+        flags.append("duplicate-image")
+    seen.add(picture.sha256)
+    if picture.renamed:
+        flags.append("renamed")
+    if _EXTENSIONS.get(image_id.rpartition(".")[2].lower(), picture.format) != picture.format:
+        flags.append("other-format")
+    return flags
+
+
+def missing_tables(database: Database, given: Sequence[str]) -> PersonNeeded:
+    """The fault for an install without its label table."""
+    needed = [name for name in database.labels[0].needs if name not in given]
+    return PersonNeeded(
+        f"the label table {', '.join(needed)} of {database.title} is missing",
+        hint=f"aigiqa fetch --labels-only {database.id}",
+        database=database.id,
+        phase="SCORES",
+    )

@@ -1,0 +1,87 @@
+"""Which member of which container is the image of which label row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aigiqa_cli.archives import Archive, Member, is_junk
+
+if TYPE_CHECKING:
+    from aigiqa_cli.rules import LabelRow
+
+IMAGES, REFERENCES = "images", "references"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A member of the n-th open container."""
+
+    container: int
+    member: Member
+
+
+@dataclass
+class Matches:
+    """Target path below the tree -> the places that hold it (more than one: must be the same bytes)."""
+
+    found: dict[str, list[Place]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    used: set[Place] = field(default_factory=set)
+
+
+class Members:
+    """All members of all containers, found by the end of their path."""
+
+    def __init__(self, containers: Iterable[Archive]) -> None:
+        self.places: list[Place] = []
+        self.junk = 0
+        self._by_name: dict[str, list[Place]] = defaultdict(list)
+        for number, archive in enumerate(containers):
+            for member in archive.members:
+                if is_junk(member.name):
+                    self.junk += 1
+                    continue
+                place = Place(number, member)
+                self.places.append(place)
+                self._by_name[member.name.rpartition("/")[2]].append(place)
+
+    def ending_with(self, path: str) -> list[Place]:
+        """Members whose path is `path` or ends with `/path`, in any folder."""
+        name = path.rpartition("/")[2]
+        return [
+            place
+            for place in self._by_name.get(name, ())
+            if place.member.name == path or place.member.name.endswith("/" + path)
+        ]
+
+    def first(self, patterns: Iterable[str]) -> list[Place]:
+        """The members of the first pattern that finds any."""
+        for pattern in patterns:
+            if places := self.ending_with(pattern):
+                return places
+        return []
+
+
+def match_images(members: Members, rows: Iterable[LabelRow]) -> Matches:
+    """Find the image, and the reference image, of every label row."""
+    matches = Matches()
+    for target, patterns in _wanted(rows):
+        if target in matches.found:
+            continue
+        places = members.first(patterns)
+        if places:
+            matches.found[target] = places
+            matches.used.update(places)
+        else:
+            matches.missing.append(target)
+    return matches
+
+
+def _wanted(rows: Iterable[LabelRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for row in rows:
+        yield f"{IMAGES}/{row.image_id}", row.find
+        if row.reference:
+            yield f"{REFERENCES}/{row.reference.name}", row.reference.find

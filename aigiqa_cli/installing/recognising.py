@@ -1,0 +1,116 @@
+"""What a file or folder that a person has is: by hash, then by member names, then by table header. Names are hints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigiqa_cli import tables
+from aigiqa_cli.archives import detect_format, is_junk, open_archive
+from aigiqa_cli.errors import RefusedInput, UsageFault
+from aigiqa_cli.installing.labelling import has_declared_header
+from aigiqa_cli.installing.splitting import split_assets
+from aigiqa_cli.installing.supplies import File, Supplies, vouch
+from aigiqa_cli.manifest.scalars import compile_pattern
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Database
+
+HEAD = 64 << 10
+ENOUGH = 0.5  # share of the expected images whose names must be in a container that nobody vouches for
+_PAGE = re.compile(rb"^\s*(<!doctype html|<html|<\?xml)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Given:
+    """One PATH: 'container', 'table' or 'unknown', and why it is unknown."""
+
+    file: File
+    shape: str
+    why: str = ""
+
+
+def look(path: Path) -> Given:
+    """What kind of thing a path is. Raises UsageFault for none, RefusedInput for a web page (N06)."""
+    file = File(path, "given by hand")
+    if path.is_dir():
+        return Given(file, "container")
+    if not path.is_file():
+        raise UsageFault(f"there is no file or folder {path}", hint="check the path", phase="PLAN")
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    if not head:
+        return Given(file, "unknown", "it is empty")
+    if detect_format(head):
+        return Given(file, "container")
+    if _PAGE.match(head.removeprefix(b"\xef\xbb\xbf")):
+        title = re.search(rb"<title[^>]*>([^<]{0,80})", head, re.IGNORECASE)
+        shown = f" ({title[1].decode('utf-8', 'replace').strip()})" if title else ""
+        raise RefusedInput(
+            f"{path.name} is a web page{shown}, not the file: the download did not work",
+            hint="open the share again, log in or enter the code, and download the file itself",
+            fault="N06",
+            phase="LIST",
+        )
+    if tables.header_of(head):
+        return Given(file, "table")
+    return Given(file, "unknown", "neither an archive, nor a folder, nor a table")
+
+
+def sort_into(database: Database, given: Given, supplies: Supplies) -> bool:
+    """Add what was given to the supplies of `database`; False if it does not belong there."""
+    if given.shape == "container":
+        supplies.containers.append(given.file)
+        return True
+    if given.shape != "table":
+        return False
+    digest = given.file.digest[0]
+    asset, _ = vouch((a for a in database.assets if a.role == "labels"), digest)
+    for candidate in database.assets_of("labels"):
+        if asset is candidate or (asset is None and has_declared_header(database, candidate.name, given.file.path)):
+            supplies.tables[candidate.name] = given.file
+            return True
+    splits = (asset for split in database.splits for asset in split_assets(split))
+    asset, _ = vouch(splits, digest)
+    if asset is not None:
+        supplies.split_files[asset.name] = given.file
+        return True
+    return False
+
+
+def whose(databases: Iterable[Database], given: Given, scratch: Path) -> Database | None:
+    """The database that something belongs to: by its hash, else by member names, else by its header."""
+    known = list(databases)
+    digest = given.file.digest[0] if given.shape != "unknown" else ""
+    for database in known:
+        splits = (asset for split in database.splits for asset in split_assets(split))
+        if vouch((*database.assets, *splits), digest)[0] is not None:
+            return database
+    if given.shape == "container":
+        return _by_member_names(known, given, scratch)
+    if given.shape == "table":
+        for database in known:
+            if any(has_declared_header(database, a.name, given.file.path) for a in database.assets_of("labels")):
+                return database
+    return None
+
+
+def _by_member_names(databases: Sequence[Database], given: Given, scratch: Path) -> Database | None:
+    with open_archive(given.file.path, scratch) as archive:
+        names = {member.name.rpartition("/")[2] for member in archive.members if not is_junk(member.name)}
+    counts = {database.id: sum(1 for name in names if _looks_like(database, name)) for database in databases}
+    best = max(databases, key=lambda database: counts[database.id] / database.expect.images[0], default=None)
+    if best is None or counts[best.id] < ENOUGH * best.expect.images[0]:
+        return None
+    return best
+
+
+def _looks_like(database: Database, name: str) -> bool:
+    for source in database.labels:
+        pattern = source.image.names or source.extract.get(source.image.id, "")
+        if pattern and compile_pattern(pattern).search(name):
+            return True
+    return False

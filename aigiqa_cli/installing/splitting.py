@@ -1,0 +1,176 @@
+"""Splits as files `image_id,split`: computed from the index by rule, or resolved from published files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, BinaryIO
+
+from aigiqa_cli import tables
+from aigiqa_cli.errors import Finding, IntegrityFault
+from aigiqa_cli.index import Row
+from aigiqa_cli.manifest.scalars import compile_pattern
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Asset, Mirror, Published, Rule, Split, SplitFile
+
+MAX_LISTED = 20
+
+Parts = dict[str, str]  # image_id -> train, val or test
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One split on the index. `notes` say what the published files hold beside it (repeats, images left out)."""
+
+    name: str
+    parts: Parts
+    notes: tuple[str, ...] = ()
+
+
+def by_rule(split: Split, rows: Sequence[Row]) -> Resolved:
+    """Compute a rule split over rows in table order."""
+    assert split.rule is not None  # noqa: S101 - the caller chose rule splits
+    labelled = [row for row in rows if row["row"]]
+    rule = split.rule
+    if rule.everything:
+        return Resolved(split.name, {row["image_id"]: rule.everything for row in labelled})
+    if rule.shuffle is not None:
+        return Resolved(split.name, _shuffled(rule, labelled))
+    groups: dict[str, int] = defaultdict(int)
+    parts: Parts = {}
+    for row in labelled:
+        group = row[rule.within] if rule.within else ""
+        parts[row["image_id"]] = "test" if groups[group] % (rule.every or 1) in rule.test else "train"
+        groups[group] += 1
+    return Resolved(split.name, parts)
+
+
+def _shuffled(rule: Rule, rows: Sequence[Row]) -> Parts:
+    """The shuffle of `numpy.random.seed(SEED); numpy.random.shuffle(range(n))`, which numpy promises to keep."""
+    import numpy as np
+
+    assert rule.shuffle is not None  # noqa: S101 - the caller chose shuffle rules
+    order = np.arange(len(rows))
+    np.random.RandomState(rule.shuffle.seed).shuffle(order)
+    train = int(Decimal(len(rows)) * rule.shuffle.train)
+    return {rows[n]["image_id"]: "train" if at < train else "test" for at, n in enumerate(order.tolist())}
+
+
+def asset_name(split: Split, file: SplitFile) -> str:
+    """How a published split file is named among the assets."""
+    return f"{split.name}/{file.path}"
+
+
+def split_assets(split: Split) -> Iterator[Asset]:
+    """The files of a published split, as assets with their mirror."""
+    from aigiqa_cli.manifest.models import Asset
+
+    published = split.published
+    for file in published.files if published else ():
+        yield Asset(
+            name=asset_name(split, file),
+            file=file.path.rpartition("/")[2],
+            role="split",
+            format=published.format,  # type: ignore[union-attr]
+            bytes=file.bytes,
+            sha256=file.sha256,
+            optional=True,
+            mirrors=(_mirror(published, file.path),),  # type: ignore[arg-type]
+        )
+
+
+def _mirror(published: Published, path: str) -> Mirror:
+    from aigiqa_cli.manifest.models import Mirror
+
+    return Mirror(kind=published.kind, repo=published.repo, revision=published.revision, path=path)
+
+
+def from_files(split: Split, rows: Sequence[Row], open_file: Callable[[str], BinaryIO | None]) -> Iterator[Resolved]:
+    """Resolve a published split onto the index, fold by fold; folds whose files are not all there are left out.
+
+    Raises IntegrityFault if a published row names an image that the index does not have, or both sides name one.
+    """
+    published = split.published
+    names = _published_names(rows)
+    folds: dict[int | None, list[SplitFile]] = defaultdict(list)
+    for file in published.files if published else ():
+        folds[file.fold].append(file)
+    for fold, files in folds.items():
+        opened = [(file, open_file(asset_name(split, file))) for file in files]
+        if all(stream is not None for _, stream in opened):
+            name = split.name if fold is None else f"{split.name}-{fold}"
+            yield _fold(split, name, [(file, stream) for file, stream in opened if stream], names, len(rows))
+        for _, stream in opened:
+            if stream:
+                stream.close()
+
+
+def _published_names(rows: Sequence[Row]) -> dict[str, str]:
+    """Every name by which an image is published -> image_id."""
+    names = {row["image_id"]: row["image_id"] for row in rows}
+    for row in rows:
+        if '"aliases"' in row["extra"]:
+            for alias in json.loads(row["extra"]).get("aliases", ()):
+                names.setdefault(alias, row["image_id"])
+    return names
+
+
+def _fold(
+    split: Split, name: str, files: list[tuple[SplitFile, BinaryIO]], names: dict[str, str], total: int
+) -> Resolved:
+    parts: Parts = {}
+    rows = 0
+    findings: list[Finding] = []
+    for file, stream in files:
+        count = 0
+        for where, published_name in _names(split, file, stream):
+            count += 1
+            image_id = names.get(published_name)
+            if image_id is None:
+                findings.append(Finding("", where, "names no image of the index", "a published name", published_name))
+            elif parts.setdefault(image_id, file.part) != file.part:
+                findings.append(Finding("", where, "stands on two sides", parts[image_id], file.part))
+        if file.rows is not None and count != file.rows:
+            findings.append(Finding("", file.path, "wrong number of rows", str(file.rows), str(count)))
+        rows += count
+    if findings:
+        first = findings[0]
+        raise IntegrityFault(
+            f"the split {name} does not fit the index: {first.path}: {first.problem}: {first.found}",
+            findings=findings[:MAX_LISTED],
+            phase="INDEX",
+        )
+    notes = [f"{rows - len(parts)} rows are repeated"] if rows > len(parts) else []
+    notes += [f"{total - len(parts)} images are in no part"] if len(parts) < total else []
+    return Resolved(name, parts, tuple(notes))
+
+
+def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[str, str]]:
+    published = split.published
+    assert published is not None  # noqa: S101 - the caller chose published splits
+    layout = tables.Layout(file.path, published.format, published.columns, published.header)
+    column = published.columns.index(published.image)
+    pattern = compile_pattern(published.match) if published.match else None
+    for line, cells in tables.rows(stream, layout):
+        text = cells[column]
+        if pattern is not None:
+            match = pattern.search(text)
+            text = match.group("name") if match else text
+        yield f"{file.path}:{line}", text
+
+
+def to_bytes(resolved: Resolved, order: Sequence[Row]) -> bytes:
+    """`image_id,split` in index order."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image_id", "split"])
+    writer.writerows(
+        (row["image_id"], resolved.parts[row["image_id"]]) for row in order if row["image_id"] in resolved.parts
+    )
+    return text.getvalue().encode()

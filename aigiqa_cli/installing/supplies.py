@@ -1,0 +1,65 @@
+"""What an install is made from: containers with images, label tables, split files; and what vouches for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aigiqa_cli.digests import sha256_file
+from aigiqa_cli.manifest.models import Asset, Database
+from aigiqa_cli.store import StoredSource
+
+_HASHER = ThreadPoolExecutor(1)  # hashing runs beside listing and unpacking
+
+
+@dataclass(frozen=True)
+class File:
+    """A file or folder to be read in place: where it is, where its bytes came from, its hash (computed beside)."""
+
+    path: Path
+    origin: str
+    known: tuple[str, int] | None = None  # (sha256, bytes) where the transport has already computed them
+    _pending: list[Future[tuple[str, int]]] = field(default_factory=list, repr=False)
+
+    def start_hashing(self) -> None:
+        """Begin to hash in the background."""
+        if self.known is None and not self._pending and not self.path.is_dir():
+            self._pending.append(_HASHER.submit(sha256_file, self.path))
+
+    @property
+    def digest(self) -> tuple[str, int]:
+        """(SHA-256, bytes); ("", 0) for a folder."""
+        if self.known is not None:
+            return self.known
+        if self.path.is_dir():
+            return "", 0
+        self.start_hashing()
+        return self._pending[0].result()
+
+
+@dataclass
+class Supplies:
+    """Everything that one install may use. `tables` and `split_files` are keyed by asset name."""
+
+    containers: list[File] = field(default_factory=list)
+    tables: dict[str, File] = field(default_factory=dict)
+    split_files: dict[str, File] = field(default_factory=dict)
+
+
+def vouch(candidates: Iterable[Asset], digest: str) -> tuple[Asset | None, str]:
+    """The asset that `digest` proves, and how: 'sha256' (the pin) or 'twin'; (None, "") if no published hash does."""
+    for asset in candidates:
+        if digest and digest in asset.accepted:
+            return asset, "sha256" if digest == asset.sha256 else "twin"
+    return None, ""
+
+
+def stored_source(database: Database, asset: Asset, file: File) -> StoredSource:
+    """How a file is remembered in the record."""
+    digest, length = file.digest
+    same = [other for other in database.assets if asset.name in (other.name, other.substitutes)]
+    proven, proof = vouch(same, digest)
+    named = proven or asset
+    return StoredSource(named.name, asset.role, file.origin, file.path.name, length, digest, proof)

@@ -1,0 +1,490 @@
+"""The manifest: what is known of one database, as frozen records that forbid unknown keys.
+
+Facts only. Unknown means that the key is left out; nothing here may be guessed. `docs` of each field are its comments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from aigiqa_cli.manifest.scalars import (
+    Count,
+    Day,
+    Flag,
+    Number,
+    Pattern,
+    RelativePath,
+    Repository,
+    Revision,
+    Sha256,
+    Slug,
+    Text,
+    Url,
+    compile_pattern,
+)
+
+SCHEMA = 1
+MAX_MIRRORS = 20
+
+Dimension = Literal["quality", "alignment", "authenticity", "overall"]
+Kind = Literal[
+    "http", "github", "huggingface", "modelscope", "gdrive", "builtin", "baidu", "quark", "terabox", "onedrive"
+]
+Role = Literal["images", "references", "labels", "split", "weights"]
+AssetFormat = Literal["zip", "tar", "7z", "rar", "tree", "csv", "tsv", "json", "jsonl", "xlsx", "mat", "txt", "other"]
+TableFormat = Literal["csv", "tsv", "json"]
+Target = Literal["prompt", "generator", "setting", "task", "split"]
+
+NEEDED_BY_KIND: dict[str, tuple[str, ...]] = {
+    "http": ("url",),
+    "github": ("repo", "revision", "path"),
+    "huggingface": ("repo", "revision", "path"),
+    "modelscope": ("repo",),
+    "gdrive": ("id",),
+    "builtin": ("path",),
+    "baidu": ("url",),
+    "quark": ("url",),
+    "terabox": ("url",),
+    "onedrive": ("url",),
+}
+BY_HAND = ("baidu", "quark", "terabox", "onedrive")
+ARCHIVES = ("zip", "tar", "7z", "rar")
+
+
+class Strict(BaseModel):
+    """A record that refuses unknown keys and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class Health(Strict):
+    """What is publicly known of a mirror's state, and since when."""
+
+    state: Literal["ok", "reported-dead", "withdrawn", "empty", "unknown"]
+    date: Day | None = None
+    source: Text
+
+
+class Mirror(Strict):
+    """One place that an asset can be had from."""
+
+    kind: Kind
+    url: Url | Literal[""] = ""
+    repo: Repository | Literal[""] = ""
+    revision: Revision | Literal[""] = ""
+    path: RelativePath | Literal[""] = ""
+    id: Text = ""
+    code: Text = ""  # the extraction code of the share, verbatim; never an archive password
+    note: Text = ""
+    evidence: Text = ""
+    health: Health | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        missing = [key for key in NEEDED_BY_KIND[self.kind] if not getattr(self, key)]
+        if missing:
+            raise ValueError(f"a mirror of kind {self.kind} needs {' and '.join(missing)}")
+        return self
+
+    @property
+    def by_hand(self) -> bool:
+        return self.kind in BY_HAND
+
+
+class Twin(Strict):
+    """Other bytes that public material shows to be the same content."""
+
+    bytes: Count | None = None
+    sha256: Sha256
+    note: Text
+
+
+class Asset(Strict):
+    """One published file. `bytes` and `sha256` only where public material states them."""
+
+    name: RelativePath
+    file: RelativePath | Literal[""] = ""  # the published file name, where `name` had to differ to be unique
+    role: Role
+    format: AssetFormat
+    bytes: Count | None = None
+    approximate_size: Text = ""  # as a page rounds it ("99.3 MB"), where the exact size is not known
+    sha256: Sha256 | Literal[""] = ""
+    content_sha256: Sha256 | Literal[""] = ""
+    twins: tuple[Twin, ...] = ()
+    optional: Flag = False
+    substitutes: Text = ""  # the asset whose content this repack carries in other bytes
+    evidence: Text = ""
+    note: Text = ""
+    mirrors: Annotated[tuple[Mirror, ...], Field(max_length=MAX_MIRRORS)] = ()
+
+    @property
+    def published_name(self) -> str:
+        return self.file or self.name
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Every hash that proves this content, the pinned one first."""
+        return tuple(h for h in (self.sha256, *(twin.sha256 for twin in self.twins)) if h)
+
+    @property
+    def is_archive(self) -> bool:
+        return self.format in ARCHIVES
+
+
+class License(Strict):
+    spdx: Text
+    scope: Text
+    source: Text
+    note: Text = ""
+
+
+class Citation(Strict):
+    """BibTeX fields, as the database's authors ask to be cited."""
+
+    key: Text
+    type: Literal["article", "inproceedings", "misc"]
+    title: Text
+    authors: Annotated[tuple[Text, ...], Field(min_length=1)]
+    year: Count
+    journal: Text = ""
+    booktitle: Text = ""
+    volume: Text = ""
+    number: Text = ""
+    pages: Text = ""
+    doi: Text = ""
+    arxiv: Text = ""
+    url: Url | Literal[""] = ""
+    note: Text = ""
+
+
+class Table(Strict):
+    """A table file and the columns that it must have, in order."""
+
+    file: RelativePath
+    columns: Annotated[tuple[Text, ...], Field(min_length=1)]
+    format: TableFormat | None = None  # default: the asset's
+    encoding: Literal["utf-8", "gb18030", "utf-16"] = "utf-8"
+    header: Flag = True
+
+
+class Join(Strict):
+    """A further table whose columns are added to each row, by equal text of a key or by row number."""
+
+    table: Table
+    on: tuple[Text, Text] | None = None  # (column of the rows, column of this table); left out: by row
+
+    @model_validator(mode="after")
+    def _key_exists(self) -> Self:
+        if self.on and self.on[1] not in self.table.columns:
+            raise ValueError(f"the joined table has no column {self.on[1]}")
+        return self
+
+
+def _column_or_const(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class _Field(Strict):
+    column: Text = ""
+    const: Text = ""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if bool(self.column) == bool(self.const):
+            raise ValueError("expected the name of a column, or {const: TEXT}")
+        return self
+
+
+FieldSource = Annotated[_Field, BeforeValidator(_column_or_const)]
+
+
+class Score(Strict):
+    """One rated dimension. `range` is the declared scale of the MOS (higher is better)."""
+
+    mos: Text
+    std: Text = ""  # on the scale of the MOS
+    raw_std: Text = ""  # on another scale: goes to extra.raw_std_D
+    range: tuple[Number, Number]
+    scale: Literal["10", "100", "1000", ""] = ""  # a declared decimal shift of the published text
+    optional: Flag = False  # rows without this score are expected
+    raters: Count | None = None
+    method: Text = ""
+    evidence: Text = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.range[0] >= self.range[1]:
+            raise ValueError("expected range: [lowest, highest]")
+        return self
+
+
+class ImageRule(Strict):
+    """How a label row finds its image: `find` are path endings with {column} places, tried in order, in any folder."""
+
+    id: Text
+    find: Annotated[tuple[Text, ...], Field(min_length=1)]
+    names: Pattern | Literal[""] = ""  # how image files are named; default: the pattern that extracts from `id`
+    aliases: tuple[Text, ...] = ()
+
+
+class ReferenceRule(Strict):
+    """How an image-to-image row finds its reference image; `when` names the column that is empty without one."""
+
+    when: Text
+    name: Text
+    find: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class LabelSource(Strict):
+    """One way to the labels. Rules run in a fixed order: tables, extract, joins, columns, recode, scores, image."""
+
+    needs: Annotated[tuple[Text, ...], Field(min_length=1)]
+    tables: Annotated[tuple[Table, ...], Field(min_length=1)]  # stacked in this order; `row` counts through all
+    extract: dict[Text, Pattern] = {}
+    joins: tuple[Join, ...] = ()
+    columns: dict[Target, FieldSource]
+    recode: dict[Target, dict[Text, Text]] = {}
+    extra: tuple[Text, ...] = ()
+    scores: Annotated[dict[Dimension, Score], Field(min_length=1)]
+    image: ImageRule
+    reference: ReferenceRule | None = None
+    evidence: Text = ""
+
+    def known_columns(self) -> set[str]:
+        """Every column that a rule may name."""
+        known = {column for table in self.tables for column in table.columns}
+        known |= {column for join in self.joins for column in join.table.columns}
+        for pattern in self.extract.values():
+            known |= set(compile_pattern(pattern).groupindex)
+        return known
+
+    def named_columns(self) -> Iterator[str]:
+        """Every column that the rules name."""
+        yield from self.extract
+        yield from (field.column for field in self.columns.values() if field.column)
+        yield from self.extra
+        for score in self.scores.values():
+            yield from (column for column in (score.mos, score.std, score.raw_std) if column)
+        yield self.image.id
+        templates = [*self.image.find, *self.image.aliases]
+        if self.reference:
+            yield self.reference.when
+            templates += [self.reference.name, *self.reference.find]
+        for template in templates:
+            yield from re.findall(r"\{(\w+)\}", template)
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> Self:
+        known = self.known_columns()
+        unknown = sorted({column for column in self.named_columns() if column not in known})
+        if unknown:
+            raise ValueError(f"no table has the column {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        stray = sorted(set(self.recode) - set(self.columns))
+        if stray:
+            raise ValueError(f"recode names {', '.join(stray)}, which columns does not fill")
+        return self
+
+
+class Rule(Strict):
+    """A split that can be computed from the index alone.
+
+    `every`/`test`: row number (within groups of equal `within`) modulo `every` is one of `test`.
+    `shuffle`: rows in table order shuffled by numpy's legacy generator with this seed, the first `train` share trains.
+    `everything`: every row belongs to this one part.
+    """
+
+    within: Literal["", "task", "generator"] = ""
+    every: Count | None = None
+    test: tuple[Count, ...] = ()
+    shuffle: Shuffle | None = None
+    everything: Text = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum((self.every is not None, self.shuffle is not None, bool(self.everything))) != 1:
+            raise ValueError("expected exactly one of every, shuffle, everything")
+        if self.every is not None and not (self.test and all(n < self.every for n in self.test)):
+            raise ValueError("expected test: remainders smaller than every")
+        return self
+
+
+class Shuffle(Strict):
+    seed: Count
+    train: Number  # share of the rows, 0..1
+
+
+class SplitFile(Strict):
+    part: Literal["train", "val", "test"]
+    fold: Count | None = None
+    path: RelativePath
+    bytes: Count | None = None
+    sha256: Sha256 | Literal[""] = ""
+    rows: Count | None = None
+    tested: Flag = False  # true where this original was resolved onto the index
+
+
+class Published(Strict):
+    """A split that a project publishes as files of one repository at one commit."""
+
+    kind: Literal["github", "huggingface"]
+    repo: Repository
+    revision: Revision
+    format: TableFormat
+    columns: Annotated[tuple[Text, ...], Field(min_length=1)]
+    header: Flag = True
+    image: Text  # the column that names the image
+    match: Pattern | Literal[""] = ""  # with a group `name`: the published image name inside that column
+    tested: Flag = False  # true where all original files were resolved onto the index
+    files: Annotated[tuple[SplitFile, ...], Field(min_length=1)]
+
+
+class Split(Strict):
+    """One way that published work divided the images."""
+
+    name: Slug
+    by: Literal["image", "prompt", "unknown"] = "unknown"  # what is kept together on one side
+    official: Flag = False
+    rule: Rule | None = None
+    published: Published | None = None
+    described: Text = ""  # where neither rule nor file is public: what is known in words
+    license: Text = ""
+    note: Text = ""
+    evidence: Text
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum((self.rule is not None, self.published is not None, bool(self.described))) != 1:
+            raise ValueError("expected exactly one of rule, published, described")
+        return self
+
+
+def _bounds(value: Any) -> Any:
+    return [value, value] if isinstance(value, str) else value
+
+
+Bounds = Annotated[tuple[Count, Count], BeforeValidator(_bounds)]
+
+
+class Statistics(Strict):
+    """Of one published column: to the digits given."""
+
+    min: Number
+    max: Number
+    mean: Number
+
+
+class Expectation(Strict):
+    """What a complete install has. A number may be a range [low, high] where nobody has seen the archive."""
+
+    images: Bounds
+    rows: Bounds
+    prompts: Bounds | None = None
+    references: Bounds | None = None
+    generators: Annotated[dict[Slug, Bounds], Field(min_length=1)]
+    mos: dict[Dimension, Statistics] = {}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        numbers = [self.images, self.rows, *self.generators.values()]
+        if any(low < 1 or low > high for low, high in numbers):
+            raise ValueError("a check that expects nothing checks nothing: counts start at 1")
+        return self
+
+
+class Witness(Strict):
+    """A single image whose bytes public material shows. A mismatch is a warning."""
+
+    image: RelativePath
+    bytes: Count | None = None
+    sha256: Sha256
+    source: Text
+
+
+class Defect(Strict):
+    """A known problem of the published database, so that it is not taken for damage."""
+
+    what: Text
+    evidence: Text
+    affects: Text = ""
+
+
+class Result(Strict):
+    """Published correlation of a method with the MOS."""
+
+    method: Text
+    dimension: Dimension
+    srcc: Number | None = None
+    plcc: Number | None = None
+    protocol: Text = ""
+    source: Text
+    note: Text = ""
+
+
+class Database(Strict):
+    """One manifest."""
+
+    schema_: Annotated[Count, Field(alias="schema")]
+    version: Count
+    id: Slug
+    aliases: tuple[Slug, ...] = ()
+    title: Text
+    summary: Text
+    homepage: Url | Literal[""] = ""
+    synthetic: Flag = False
+    license: License
+    citation: Citation
+    assets: Annotated[tuple[Asset, ...], Field(min_length=1)]
+    labels: Annotated[tuple[LabelSource, ...], Field(min_length=1)]
+    splits: tuple[Split, ...] = ()
+    expect: Expectation
+    witnesses: tuple[Witness, ...] = ()
+    defects: tuple[Defect, ...] = ()
+    results: tuple[Result, ...] = ()
+    facts: dict[Text, Text] = {}  # what else the sources say, as "topic: statement [evidence]"
+
+    def asset(self, name: str) -> Asset:
+        return next(asset for asset in self.assets if asset.name == name)
+
+    def assets_of(self, *roles: Role) -> tuple[Asset, ...]:
+        """Assets of these roles that an install needs: repacks and optional ones are left out."""
+        return tuple(a for a in self.assets if a.role in roles and not a.substitutes and not a.optional)
+
+    @model_validator(mode="after")
+    def _refer(self) -> Self:
+        names = [asset.name for asset in self.assets]
+        problems = [f"two assets are named {name}" for name in sorted({n for n in names if names.count(n) > 1})]
+        problems += [
+            f"{asset.name} substitutes {asset.substitutes}, which is no asset"
+            for asset in self.assets
+            if asset.substitutes and asset.substitutes not in names
+        ]
+        for source in self.labels:
+            problems += [f"labels need {name}, which is no asset" for name in source.needs if name not in names]
+            files = [table.file for table in (*source.tables, *(join.table for join in source.joins))]
+            problems += [f"the table {name} is not among needs" for name in files if name not in source.needs]
+        split_names = [split.name for split in self.splits]
+        problems += [f"two splits are named {n}" for n in sorted({n for n in split_names if split_names.count(n) > 1})]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class GeneratorName(Strict):
+    """One entry of the generator vocabulary."""
+
+    title: Text
+    note: Text = ""
+
+
+class Vocabulary(Strict):
+    """The canonical generator slugs, the same for the same model in every database."""
+
+    schema_: Annotated[Count, Field(alias="schema")]
+    generators: dict[Slug, GeneratorName]
+
+
+Rule.model_rebuild()

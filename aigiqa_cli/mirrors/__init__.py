@@ -1,0 +1,99 @@
+"""Where files can be had. Automatic kinds resolve to a request; the others tell a person what to open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from aigiqa_cli.errors import PersonNeeded, Share
+from aigiqa_cli.mirrors import manual
+from aigiqa_cli.mirrors.record import Mirror
+from aigiqa_cli.transport.model import Request, Source
+from aigiqa_cli.transport.redact import bare
+from aigiqa_cli.transport.session import Session
+
+Resolver = Callable[[Mirror, Session], Request]
+
+
+def _http(mirror: Mirror, session: Session) -> Request:
+    from aigiqa_cli.mirrors import http
+
+    return http.resolve(mirror, session)
+
+
+def _github(mirror: Mirror, session: Session) -> Request:
+    from aigiqa_cli.mirrors import github
+
+    return github.resolve(mirror, session)
+
+
+def _huggingface(mirror: Mirror, session: Session) -> Request:
+    from aigiqa_cli.mirrors import huggingface
+
+    return huggingface.resolve(mirror, session)
+
+
+def _gdrive(mirror: Mirror, session: Session) -> Request:
+    from aigiqa_cli.mirrors import gdrive
+
+    return gdrive.resolve(mirror, session)
+
+
+def _builtin(mirror: Mirror, _session: Session) -> Request:
+    from aigiqa_cli.mirrors import builtin
+
+    return builtin.resolve(cast("Any", mirror))
+
+
+AUTOMATIC: dict[str, Resolver] = {
+    "http": _http,
+    "github": _github,
+    "huggingface": _huggingface,
+    "gdrive": _gdrive,
+    "builtin": _builtin,
+}
+MANUAL = ("baidu", "quark", "terabox", "onedrive")
+
+
+def source(mirror: Mirror, session: Session) -> Source:
+    """An automatic mirror made ready; nothing is asked before its `resolve` is called."""
+    resolver = AUTOMATIC.get(mirror.kind)
+    if resolver is None:
+        raise PersonNeeded(f"{label(mirror)} can only be opened by a person", fault="N22", mirror=label(mirror))
+    return Source(kind=mirror.kind, label=label(mirror), resolve=lambda: resolver(mirror, session))
+
+
+def label(mirror: Mirror) -> str:
+    """The mirror's name for people and records; the same in every run, and never with a code or a signature."""
+    place = mirror.repo or mirror.id or bare(mirror.url).partition("://")[2] or mirror.path
+    return f"{mirror.kind} {place}".strip()
+
+
+def link(mirror: Mirror) -> str:
+    """An address that a person can open in a browser; "" for bytes that are made on this machine."""
+    path, revision = quote(mirror.path), quote(mirror.revision, safe="")
+    if mirror.kind == "github" and mirror.repo:
+        return f"https://github.com/{mirror.repo}/blob/{revision or 'HEAD'}/{path}"
+    if mirror.kind == "huggingface" and mirror.repo:
+        return f"https://huggingface.co/datasets/{mirror.repo}/blob/{revision or 'main'}/{path}"
+    if mirror.kind == "modelscope" and mirror.repo:
+        return f"https://modelscope.cn/datasets/{mirror.repo}/resolve/{revision or 'master'}/{path}"
+    if mirror.kind == "gdrive" and mirror.id:
+        return f"https://drive.google.com/open?{urlencode({'id': mirror.id})}"
+    return manual.link(mirror)
+
+
+def share(mirror: Mirror, asset_name: str, bytes: int | None, sha256: str, next_command: str) -> Share:  # noqa: A002
+    """All that a person needs to fetch one file by hand."""
+    return Share(
+        kind=mirror.kind,
+        url=link(mirror),
+        code=mirror.code,
+        name=asset_name,
+        bytes=bytes,
+        sha256=sha256,
+        note=mirror.note,
+        state=mirror.health.state if mirror.health else "",
+        next=next_command,
+    )

@@ -1,0 +1,149 @@
+"""A file in a dataset repository of the Hugging Face Hub, or of a server that speaks its protocol."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from aigiqa_cli.errors import Fault, PersonNeeded, RefusedInput
+from aigiqa_cli.mirrors.record import Mirror, is_commit
+from aigiqa_cli.transport.model import Request
+from aigiqa_cli.transport.redact import cleaned
+from aigiqa_cli.transport.session import Session
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+ENDPOINT = "https://huggingface.co"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FOR_THE_LIBRARY = ("https_proxy", "http_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_environment = threading.Lock()
+
+
+def resolve(mirror: Mirror, session: Session) -> Request:
+    """Ask the Hub for size and hash; the bytes come from the address at the commit, by our own transport."""
+    endpoint, token = endpoint_of(session), session.settings.get("HF_TOKEN", "").strip()
+    url = _url(mirror.repo, mirror.path, mirror.revision, endpoint)
+    session.gate(url)
+    found = _metadata(url, token, endpoint, mirror, session)
+    commit = found.commit_hash or ""
+    if is_commit(commit) and commit != mirror.revision:
+        url = _url(mirror.repo, mirror.path, commit, endpoint)
+    etag = found.etag or ""
+    return Request(
+        url=url,
+        token=token,
+        bytes=found.size,
+        sha256=etag if _SHA256.fullmatch(etag) else "",
+        fixed=is_commit(commit or mirror.revision),
+    )
+
+
+def endpoint_of(session: Session) -> str:
+    return (session.settings.get("HF_ENDPOINT", "").strip() or ENDPOINT).rstrip("/")
+
+
+def _url(repo: str, path: str, revision: str, endpoint: str) -> str:
+    _prepare()
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return hf_hub_url(repo, path, repo_type="dataset", revision=revision or None, endpoint=endpoint)
+    except HFValidationError as error:
+        raise RefusedInput(f"{repo} is no repository name: {cleaned(str(error))}", fault="M06") from error
+
+
+def _metadata(url: str, token: str, endpoint: str, mirror: Mirror, session: Session) -> Any:
+    from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    with _settings(session):
+        try:
+            return get_hf_file_metadata(url, token=token or False, endpoint=endpoint, timeout=session.limits.connect)
+        except HfHubHTTPError as error:
+            raise _meaning(error, mirror, token, endpoint, session) from error
+        except OfflineModeIsEnabled as error:
+            raise PersonNeeded("HF_HUB_OFFLINE forbids to ask the Hub", fault="N24") from error
+        except _transport_errors() as error:
+            raise _lost(error, endpoint, session) from error
+
+
+def _meaning(error: HfHubHTTPError, mirror: Mirror, token: str, endpoint: str, session: Session) -> Fault:
+    """The Hub's answer in the vocabulary of this program."""
+    from huggingface_hub import errors as hub
+
+    from aigiqa_cli.transport.answer import status_fault
+
+    page = f"{endpoint}/datasets/{mirror.repo}"
+    if isinstance(error, hub.GatedRepoError):
+        token_hint = "" if token else " and set HF_TOKEN"
+        return PersonNeeded(
+            f"{mirror.repo} is given out only after its terms are accepted",
+            hint=f"open {page}, accept the terms{token_hint}, then run the same command again",
+            fault="N07",
+        )
+    if isinstance(error, hub.DisabledRepoError):
+        return PersonNeeded(f"{mirror.repo} was disabled by the host", fault="N07")
+    if isinstance(error, hub.RevisionNotFoundError):
+        return PersonNeeded(f"{mirror.repo} has no revision {mirror.revision}: it is gone", fault="N07")
+    if isinstance(error, hub.EntryNotFoundError):
+        return PersonNeeded(f"{mirror.repo} has no file {mirror.path}: it is gone", fault="N07")
+    if isinstance(error, hub.RepositoryNotFoundError):
+        return PersonNeeded(f"{mirror.repo} is not there: it is gone or private", hint=f"see {page}", fault="N07")
+    host = endpoint.partition("://")[2]
+    return status_fault(error.response.status_code, error.response.headers, host, session.limits)
+
+
+def _lost(error: Exception, endpoint: str, session: Session) -> Fault:
+    from aigiqa_cli.transport.answer import trouble
+
+    fault = trouble(error, endpoint.partition("://")[2])
+    fault.message = session.redact(fault.message)
+    return fault
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """The base of the network errors of the library's HTTP client, which has changed its name before."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    clients = tuple(base for base in HfHubHTTPError.__bases__ if not issubclass(base, OSError))
+    return (*clients, OSError)
+
+
+def _prepare() -> None:
+    """No statistics and no content store of its own. The library reads both once, when it is imported."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_XET"] = "1"
+
+
+@contextmanager
+def _settings(session: Session) -> Iterator[None]:
+    """Give the library's client our proxies and certificates; it reads them from the environment when made."""
+    from huggingface_hub import close_session
+
+    wanted = {name: session.settings.get(name) for name in _FOR_THE_LIBRARY}
+    certificates = session.certificates()
+    if certificates:
+        wanted["SSL_CERT_DIR" if os.path.isdir(certificates) else "SSL_CERT_FILE"] = certificates
+    with _environment:
+        before = {name: os.environ.get(name) for name in wanted}
+        close_session()
+        _put(wanted)
+        try:
+            yield
+        finally:
+            close_session()
+            _put(before)
+
+
+def _put(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,37 @@
+"""Which names may become files. Shared by archives and manifests, so that there is one gate."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_NAME = 255
+MAX_PATH = 1024
+_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))})
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+
+
+def unsafe_reason(name: str) -> tuple[str, str]:  # noqa: C901 - one gate, one list of reasons
+    """Why `name` is not a safe relative POSIX path on every platform, and the fault ID; ("", "") if it is."""
+    if not name:
+        return "has no name", "A15"
+    if name.startswith("/"):
+        return "has an absolute path", "A02"
+    if "\\" in name or re.match(r"[A-Za-z]:", name):
+        return "has a backslash or a drive letter", "A03"
+    if bad := _FORBIDDEN.search(name):
+        return f"contains U+{ord(bad[0]):04X}", "A04"
+    if len(name.encode()) > MAX_PATH:
+        return f"is longer than {MAX_PATH} bytes", "S14"
+    for part in name.split("/"):
+        if part in {".", ".."}:
+            return "leaves its folder", "A01"
+        if not part:
+            return "has an empty part", "A15"
+        if part != part.rstrip(". ") or part.split(".")[0].lower() in _RESERVED:
+            return f"has the part {part!r}, which is not a safe name on every platform", "S15"
+        if len(part.encode()) > MAX_NAME:
+            return f"has a part longer than {MAX_NAME} bytes", "S14"
+    if unicodedata.normalize("NFC", name) != name:
+        return "is not in composed Unicode form (NFC)", "S13"
+    return "", ""

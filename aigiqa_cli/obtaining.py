@@ -1,0 +1,112 @@
+"""One asset from whichever mirror works, and what to tell a person where none does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aigiqa_cli import mirrors
+from aigiqa_cli.context import Context
+from aigiqa_cli.digests import sha256_file
+from aigiqa_cli.errors import Exit, Fault, PersonNeeded, Share, UsageFault
+from aigiqa_cli.installing.supplies import File
+from aigiqa_cli.store import fsync_folder
+from aigiqa_cli.transport.model import Received, Wanted
+from aigiqa_cli.transport.receive import receive
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Asset, Database, Mirror
+
+_DOWN = ("reported-dead", "withdrawn", "empty")
+
+
+class Obtained:
+    """Files that this run downloaded. `keep` moves an archive into the store, `drop` removes what is left."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.received: list[Received] = []
+
+    def file(self, database: Database, asset: Asset, kind: str = "") -> File:
+        """The asset's bytes, from the kept archives or a mirror. Raises a Fault that lists every share."""
+        kept = self._kept(asset)
+        if kept is not None:
+            return kept
+        sources = [mirrors.source(mirror, self.context.session) for mirror in automatic(asset, kind)]
+        if not sources:
+            raise _by_hand(database, asset, kind)
+        wanted = Wanted(asset.published_name, asset.format, asset.bytes, asset.sha256, asset.accepted)
+        try:
+            received = receive(wanted, sources, self.context.root.partial, self.context.session, self.context.reporter)
+        except Fault as fault:
+            fault.database = database.id
+            if fault.exit_code in (Exit.PERSON, Exit.TEMPORARY, Exit.INTEGRITY):
+                fault.shares = tuple(shares(database, asset))
+            raise
+        self.received.append(received)
+        return File(received.path, received.source, (received.sha256, received.bytes))
+
+    def _kept(self, asset: Asset) -> File | None:
+        for digest in asset.accepted:
+            path = self.context.root.archives / digest
+            if path.is_file():
+                found = sha256_file(path)
+                if found[0] == digest:
+                    return File(path, "kept archive", found)
+        return None
+
+    def keep_archives(self) -> None:
+        """Move what was downloaded into the store of archives, durably."""
+        folder = self.context.root.archives
+        for received in self.received:
+            os.chmod(received.path, 0o444)
+            os.rename(received.path, folder / received.sha256)
+        fsync_folder(folder)
+
+    def drop(self) -> None:
+        """The install is committed: the downloads have done their work."""
+        for received in self.received:
+            received.path.unlink(missing_ok=True)
+
+
+def automatic(asset: Asset, kind: str = "") -> list[Mirror]:
+    """The mirrors that need no person, those reported dead last; only those of `kind` if it is given."""
+    usable = [m for m in asset.mirrors if m.kind in mirrors.AUTOMATIC and (not kind or m.kind == kind)]
+    return sorted(usable, key=lambda mirror: bool(mirror.health and mirror.health.state in _DOWN))
+
+
+def check_kind(kind: str) -> None:
+    """Is `kind` a kind of mirror? Raises UsageFault with the nearest ones."""
+    import difflib
+
+    known = [*mirrors.AUTOMATIC, *mirrors.MANUAL]
+    if kind and kind not in known:
+        near = difflib.get_close_matches(kind, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "kinds: " + ", ".join(known)
+        raise UsageFault(f"there is no kind of mirror called {kind!r}", hint=hint, phase="PLAN")
+
+
+def shares(database: Database, asset: Asset, kind: str = "") -> list[Share]:
+    """Every link by which a person can get the asset, repacks included, each with the next command."""
+    found = []
+    for offered in (asset, *(other for other in database.assets if other.substitutes == asset.name)):
+        name = offered.published_name
+        for mirror in offered.mirrors:
+            if mirror.kind != "builtin" and (not kind or mirror.kind == kind):
+                command = f"aigiqa import {database.id} ~/Downloads/{name.rpartition('/')[2]}"
+                found.append(mirrors.share(mirror, name, offered.bytes, offered.sha256, command))
+    return sorted(found, key=lambda share: share.state in _DOWN)
+
+
+def _by_hand(database: Database, asset: Asset, kind: str) -> PersonNeeded:
+    offered: Sequence[Share] = shares(database, asset, kind)
+    reason = f"has no mirror of kind {kind}" if kind and not offered else "needs a person to download it"
+    return PersonNeeded(
+        f"{asset.published_name} of {database.title} {reason}",
+        hint=offered[0].next if offered else f"aigiqa info {database.id} shows every mirror",
+        fault="N22",
+        database=database.id,
+        phase="RESOLVE",
+        shares=offered,
+    )

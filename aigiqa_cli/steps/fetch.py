@@ -1,0 +1,205 @@
+"""fetch: download, verify, unpack, normalise, index; everything, from whatever mirror works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aigiqa_cli import mirrors
+from aigiqa_cli.context import Context
+from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.errors import Exit, Fault, IntegrityFault, PersonNeeded
+from aigiqa_cli.installing import Options, Supplies, install, reusable
+from aigiqa_cli.installing.splitting import split_assets
+from aigiqa_cli.obtaining import Obtained, automatic, check_kind, shares
+from aigiqa_cli.states import DAMAGED, INSTALLED, State, state_of
+from aigiqa_cli.store import Record, heal, locked
+
+if TYPE_CHECKING:
+    from aigiqa_cli.installing import File
+    from aigiqa_cli.manifest.models import Asset, Database
+
+UNPACKED_PER_ARCHIVE_BYTE = 1.25  # images hardly compress; the check is there to fail early, not to be exact
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `fetch`."""
+
+    labels_only: bool = False
+    splits: bool = False
+    mirror: str = ""
+    dry_run: bool = False
+    keep_archives: bool = False
+    require_hashes: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came of it: the folder, whether anything had to be done, and (for a dry run) the plan."""
+
+    database: str
+    folder: str
+    state: State
+    changed: bool
+    plan: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def record(self) -> Record | None:
+        return self.state.record
+
+
+def fetch(context: Context, database: Database, request: Request) -> Fetched:
+    """Install one database; does nothing if it is here and whole."""
+    check_kind(request.mirror)
+    folder = str(context.root.folder(database.id))
+    if request.dry_run:
+        plan = tuple(_plan(context, database, request))
+        return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=False, plan=plan)
+    context.root.prepare()
+    with locked(context.root, database.id, context.reporter):
+        heal(context.root, database.id)
+        if not request.force and _satisfied(context, database, request):
+            return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=False)
+        _install(context, database, request)
+    return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=True)
+
+
+def _satisfied(context: Context, database: Database, request: Request) -> bool:
+    """Is what was asked for already here, made from this very manifest?"""
+    state = state_of(context.root, database.id, database)
+    record = state.record
+    if record is None or state.word == DAMAGED:
+        return False
+    if record.manifest_sha256 != sha256_bytes(context.manifest_bytes(database.id)):
+        return False
+    if not request.labels_only and record.state != INSTALLED:
+        return False
+    if request.require_hashes and record.unpinned:
+        raise IntegrityFault(
+            f"{database.title} is installed, but no published hash vouches for {', '.join(record.unpinned)}",
+            hint=f"aigiqa fetch --force --require-hashes {database.id}",
+            database=database.id,
+            phase="CHECK",
+        )
+    return not request.splits or not _split_files_missing(database, record)
+
+
+def _split_files_missing(database: Database, record: Record) -> bool:
+    held = {source.asset for source in record.sources if source.role == "split"}
+    return any(asset.name not in held for split in database.splits for asset in split_assets(split))
+
+
+def _install(context: Context, database: Database, request: Request) -> None:
+    obtained = Obtained(context)
+    supplies = Supplies()
+    needed = list(_needed(context, database, request))
+    _demand_space(context, database, needed)
+    for asset in needed:
+        _supply(supplies, asset, _obtain(obtained, database, asset, request))
+    if request.splits:
+        _add_splits(obtained, database, supplies, request)
+    options = Options(request.labels_only, request.require_hashes)
+    try:
+        install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
+    except IntegrityFault as fault:
+        fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
+        raise
+    if request.keep_archives:
+        obtained.keep_archives()
+    obtained.drop()
+
+
+def _needed(context: Context, database: Database, request: Request) -> list[Asset]:
+    """Label tables first: they are small, and without them the images are worth nothing."""
+    tables = [database.asset(name) for name in database.labels[0].needs]
+    outside = [asset for asset in tables if asset.mirrors]
+    if request.labels_only:
+        if len(outside) < len(tables):
+            inside = ", ".join(asset.name for asset in tables if not asset.mirrors)
+            raise PersonNeeded(
+                f"the labels of {database.title} ({inside}) are published only inside its image archive",
+                hint=f"aigiqa fetch {database.id}",
+                database=database.id,
+                phase="PLAN",
+            )
+        return outside
+    if not request.force and reusable(context.root, database) and not _damaged(context, database):
+        return outside
+    return [*outside, *database.assets_of("images", "references")]
+
+
+def _damaged(context: Context, database: Database) -> bool:
+    return state_of(context.root, database.id, database).word == DAMAGED
+
+
+def _demand_space(context: Context, database: Database, needed: list[Asset]) -> None:
+    archives = sum(asset.bytes or 0 for asset in needed if asset.is_archive)
+    others = sum(asset.bytes or 0 for asset in needed if not asset.is_archive)
+    unpacked = int(archives * UNPACKED_PER_ARCHIVE_BYTE)
+    files = database.expect.images[1] if archives else 0
+    context.root.demand_space(archives + unpacked + 2 * others, files)
+
+
+def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
+    """The asset; if every mirror of it is gone or wrong, a repack that a published hash vouches for."""
+    try:
+        return obtained.file(database, asset, request.mirror)
+    except Fault as fault:
+        if fault.exit_code not in (Exit.PERSON, Exit.INTEGRITY) or request.mirror:
+            raise
+        for repack in _repacks(database, asset):
+            try:
+                obtained.context.reporter.note(f"{asset.published_name} is not to be had; trying {repack.name}")
+                return obtained.file(database, repack)
+            except Fault as second:
+                obtained.context.reporter.note(second.message)
+        raise
+
+
+def _repacks(database: Database, asset: Asset) -> list[Asset]:
+    return [
+        other
+        for other in database.assets
+        if other.substitutes == asset.name and other.sha256 and other.is_archive and automatic(other)
+    ]
+
+
+def _supply(supplies: Supplies, asset: Asset, file: File) -> None:
+    if asset.role == "labels":
+        supplies.tables[asset.name] = file
+    else:
+        supplies.containers.append(file)
+
+
+def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
+    """Published split files are extras: one that cannot be had is reported and left out."""
+    for split in database.splits:
+        for asset in split_assets(split):
+            try:
+                supplies.split_files[asset.name] = obtained.file(database, asset, request.mirror)
+            except Fault as fault:
+                if fault.exit_code is Exit.MACHINE:
+                    raise
+                obtained.context.reporter.note(f"split {split.name} is left out: {fault.message}")
+
+
+def _plan(context: Context, database: Database, request: Request) -> list[dict[str, Any]]:
+    """What a fetch would download, from where, and how large it is."""
+    if not request.force and _satisfied(context, database, request):
+        return []
+    needed = list(_needed(context, database, request))
+    if request.splits:
+        needed += [asset for split in database.splits for asset in split_assets(split)]
+    return [
+        {
+            "asset": asset.name,
+            "role": asset.role,
+            "bytes": asset.bytes,
+            "sha256": asset.sha256 or None,
+            "mirrors": [mirrors.label(mirror) for mirror in automatic(asset, request.mirror)],
+            "by_hand": [share.url for share in shares(database, asset) if share.kind in mirrors.MANUAL],
+        }
+        for asset in needed
+    ]

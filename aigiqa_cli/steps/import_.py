@@ -1,0 +1,130 @@
+"""import: the same as fetch, from what a person has. Files are read in place, never moved, changed or linked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigiqa_cli.context import Context
+from aigiqa_cli.errors import Fault, Finding, PersonNeeded, RefusedInput
+from aigiqa_cli.installing import Options, Supplies, install, reusable
+from aigiqa_cli.installing.labelling import choose_source
+from aigiqa_cli.installing.recognising import Given, look, sort_into, whose
+from aigiqa_cli.obtaining import Obtained
+from aigiqa_cli.states import State, state_of
+from aigiqa_cli.store import heal, locked
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Database
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One database that was installed from given files."""
+
+    database: str
+    folder: str
+    state: State
+
+
+@dataclass
+class Sorted:
+    """What was given, by database; and what belongs nowhere, with the reason."""
+
+    databases: dict[str, list[Given]] = field(default_factory=dict)
+    skipped: list[Finding] = field(default_factory=list)
+
+
+def sort_paths(context: Context, paths: Sequence[Path]) -> Sorted:
+    """Find out to which database each path belongs. Raises RefusedInput if none belongs anywhere."""
+    context.root.prepare()
+    known = list(context.catalogue.databases())
+    result = Sorted()
+    for path in paths:
+        try:
+            given = look(path)
+            owner = whose(known, given, context.root.staging) if given.shape != "unknown" else None
+        except RefusedInput as fault:
+            result.skipped.append(Finding("", str(path), fault.message, "a file of a known database", ""))
+            continue
+        if owner is None:
+            why = given.why or "it fits no known database by hash, member names or table header"
+            result.skipped.append(Finding("", str(path), f"not recognised: {why}", "a file of a known database", ""))
+        else:
+            result.databases.setdefault(owner.id, []).append(given)
+    if not result.databases:
+        raise RefusedInput(
+            f"nothing was recognised: {result.skipped[0].path}: {result.skipped[0].problem}",
+            hint="name the database: aigiqa import DB PATH (ids: aigiqa list -q)",
+            fault="A23",
+            phase="LIST",
+            findings=result.skipped,
+        )
+    return result
+
+
+def import_paths(context: Context, database: Database, paths: Sequence[Path | Given], options: Options) -> Imported:
+    """Install one database from these paths, which add up to one install."""
+    supplies = Supplies()
+    for path in paths:
+        given = path if isinstance(path, Given) else look(path)
+        if not sort_into(database, given, supplies):
+            why = given.why or "its header is that of none of the label tables"
+            raise RefusedInput(
+                f"{given.file.path.name} is not recognised as a file of {database.title}: {why}",
+                hint=f"what is expected: aigiqa info {database.id}",
+                fault="T08" if given.shape == "table" else "A23",
+                database=database.id,
+                phase="LIST",
+                findings=[Finding(database.id, str(given.file.path), "not recognised", "a published file", why)],
+            )
+    context.root.prepare()
+    with locked(context.root, database.id, context.reporter):
+        heal(context.root, database.id)
+        _demand_space(context, supplies)
+        obtained = Obtained(context)
+        _complete_tables(obtained, database, supplies)
+        labels_only = not supplies.containers and reusable(context.root, database) is None
+        chosen = Options(labels_only or options.labels_only, options.require_hashes)
+        install(context.root, database, context.manifest_bytes(database.id), supplies, chosen, context.reporter)
+        obtained.drop()
+    folder = str(context.root.folder(database.id))
+    return Imported(database.id, folder, state_of(context.root, database.id, database))
+
+
+def _demand_space(context: Context, supplies: Supplies) -> None:
+    sizes = [file.path.stat().st_size for file in supplies.containers if file.path.is_file()]
+    context.root.demand_space(int(sum(sizes) * 1.25), 0)
+
+
+def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies) -> None:
+    """A required label table that was not given is fetched; one without mirrors must lie in a container."""
+    if choose_source(database, list(supplies.tables)) is not None:
+        return
+    for name in database.labels[0].needs:
+        asset = database.asset(name)
+        if name in supplies.tables or not asset.mirrors:
+            continue
+        if supplies.containers and _inside(database, supplies, name):
+            continue
+        try:
+            supplies.tables[name] = obtained.file(database, asset)
+        except Fault as fault:
+            fault.message = f"the label table {name} was not given and could not be fetched: {fault.message}"
+            if isinstance(fault, PersonNeeded) and not fault.hint:
+                fault.hint = f"aigiqa import {database.id} ARCHIVE {name}"
+            raise
+
+
+def _inside(database: Database, supplies: Supplies, name: str) -> bool:
+    """Does one of the containers hold a member with the table's published name?"""
+    from aigiqa_cli.archives import open_archive
+
+    wanted = database.asset(name).published_name
+    for file in supplies.containers:
+        with open_archive(file.path, Path("/")) as archive:
+            if any(member.name.rpartition("/")[2] == wanted for member in archive.members):
+                return True
+    return False

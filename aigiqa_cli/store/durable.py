@@ -1,0 +1,111 @@
+"""Files that appear whole and stay: temp, write, fsync, rename, fsync of the folder. The order is the promise.
+
+A failed fsync is final for that file (the kernel may have marked the lost pages clean): it is never retried.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from aigiqa_cli.errors import MachineFault
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose bytes stand at `path` once the block has ended well, durably; otherwise nothing changes."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(part, flags, 0o644), "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        raise
+    fsync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by `data`, durably."""
+    with whole_file(path) as stream:
+        stream.write(data)
+
+
+def flush_tree(folder: Path) -> None:
+    """Make every file and name below `folder` durable: one syncfs where the system has it, else file by file."""
+    if sys.platform == "linux" and _syncfs(folder):
+        return
+    for parent, _, files, handle in os.fwalk(folder, topdown=False):
+        for name in files:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=handle)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        fsync_folder(Path(parent))
+
+
+def _syncfs(folder: Path) -> bool:
+    """Flush the file system that holds `folder`; False where the call does not exist. A failure is raised."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "syncfs"):
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if library.syncfs(descriptor) == 0:
+            return True
+        code = ctypes.get_errno()
+        if code == errno.ENOSYS:
+            return False
+        raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def machine_faults(doing: str, *, phase: str = "") -> Iterator[None]:
+    """Turn the operating system's refusals into MachineFault (exit 7); other OSErrors stay what they are."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or ""
+        if error.errno in _FULL:
+            raise MachineFault(
+                f"{doing}: no space is left{f' at {where}' if where else ''}",
+                hint="free some space, or choose another root with --root; the same command then goes on",
+                fault="S04",
+                phase=phase,
+            ) from error
+        if error.errno in _DENIED:
+            raise MachineFault(
+                f"{doing}: {error.strerror}{f': {where}' if where else ''}",
+                hint="check who owns the root, or choose another one with --root",
+                fault="S08",
+                phase=phase,
+            ) from error
+        if error.errno == errno.EIO:
+            raise MachineFault(f"{doing}: the disk reports an error ({where})", fault="S07", phase=phase) from error
+        raise

@@ -1,0 +1,73 @@
+"""Locks are a courtesy that saves work; no promise depends on one (C06)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aigiqa_cli.errors import TemporaryFault
+from aigiqa_cli.reporting import Reporter
+from aigiqa_cli.store.root import Root
+
+PATIENCE = 3600.0  # seconds to wait for another aigiqa; AIGIQA_LOCK_SECONDS changes it
+ROOT_INDEX = "index.csv"
+
+
+@contextmanager
+def locked(root: Root, name: str, reporter: Reporter) -> Iterator[None]:
+    """Hold the lock of one database (or of the root index). A kernel lock: it is free when its holder is dead (C05)."""
+    from filelock import FileLock, Timeout
+
+    path = root.locks / f"{name}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        reporter.note(f"waiting for another aigiqa that works on {name}{_holder(path)}")
+        try:
+            lock.acquire(timeout=float(os.environ.get("AIGIQA_LOCK_SECONDS", PATIENCE)), poll_interval=0.1)
+        except Timeout:
+            raise TemporaryFault(
+                f"another aigiqa works on {name}{_holder(path)}", hint="try again later", fault="C05", phase="PLAN"
+            ) from None
+    try:
+        with suppress(OSError):
+            path.with_suffix(".owner").write_bytes(owner_note())
+        yield
+    finally:
+        lock.release()
+
+
+def owner_note() -> bytes:
+    """Who works here: enough to tell a living owner from a dead one with the same process number (C09)."""
+    return json.dumps({"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid(), "at": time.time()}).encode()
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _holder(path: Path) -> str:
+    try:
+        note = json.loads(path.with_suffix(".owner").read_bytes())
+        return f" (process {note['pid']} on {note['host']})"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def try_flock(descriptor: int) -> bool:
+    """Take an exclusive lock on an open file without waiting; False if somebody holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""What the byte mover is asked for, where it can get it, and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aigiqa_cli.errors import PersonNeeded, TemporaryFault
+
+Blocks = Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the manifest says about one file."""
+
+    name: str
+    format: str
+    bytes: int | None = None
+    sha256: str = ""
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def pins(self) -> frozenset[str]:
+        """Every SHA-256 that proves the content; empty for an unpinned file."""
+        return frozenset(pin for pin in (self.sha256, *self.accepted) if pin)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a mirror resolves to. `token` goes to exactly the host of `url` and nowhere else."""
+
+    url: str
+    token: str = ""
+    bytes: int | None = None
+    sha256: str = ""
+    fixed: bool = False
+    stream: Callable[[], Blocks] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One automatic mirror made ready. `resolve` is called anew for each attempt: signed links expire."""
+
+    kind: str
+    label: str
+    resolve: Callable[[], Request]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A whole file, on disk and flushed. `lock` keeps other processes off `path` until it is moved."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    source: str
+    kind: str
+    url: str
+    resumed_from: int
+    pinned: bool
+    lock: object = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds, bytes and counts beyond which a mirror is not waited for."""
+
+    connect: float = 10.0
+    silence: float = 30.0
+    drip_bytes: int = 60 * 1024
+    drip_window: float = 60.0
+    retry_after: float = 120.0
+    tries: int = 5
+    tries_before_next: int = 2
+    attempts: int = 200
+    unpinned_bytes: int = 64 << 30
+
+
+class Later(TemporaryFault):
+    """A temporary fault with what is known about the time.
+
+    `wait` is what the host asked for in seconds, None if it said nothing; `over` means that this mirror is
+    not to be asked again in this run.
+    """
+
+    wait: float | None = None
+    over: bool = False
+
+
+class Again(TemporaryFault):
+    """Nothing to wait for: the same mirror is asked once more at once, from zero or with a new link."""
+
+
+class Page(PersonNeeded):
+    """A web page came instead of the file: `mark` is its hash, `host` the one that was asked for the file."""
+
+    mark: str = ""
+    host: str = ""

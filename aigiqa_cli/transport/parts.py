@@ -1,0 +1,233 @@
+"""Unfinished downloads on disk: `KEY.RANDOM.part` and, beside it, a note of where the bytes come from.
+
+A part in use holds an exclusive lock on its open file. Whoever wants to continue a part claims it by renaming
+it to a name of his own: of two processes one rename succeeds, whether or not the lock does its work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import stat
+import weakref
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from aigiqa_cli.digests import BLOCK
+from aigiqa_cli.transport.model import Source, Wanted
+
+_LONGEST_NOTE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is known of the version that a part is a piece of. `url` is without its query."""
+
+    url: str = ""
+    kind: str = ""
+    label: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    size: int | None = None
+    sha256: str = ""
+
+    def validator(self) -> str:
+        """What If-Range may carry: a strong ETag, else the date; "" if there is neither."""
+        return self.etag or self.last_modified
+
+
+class Part:
+    """One part, open and locked until it is closed or forgotten. Bytes are appended and hashed at once."""
+
+    def __init__(self, path: Path, descriptor: int, note: Note | None = None) -> None:
+        self.path = path
+        self.note = note
+        self.size = 0
+        self.glued = False  # True once it holds bytes of more than one answer
+        self._digest = hashlib.sha256()
+        self._descriptor = descriptor
+        self._close = weakref.finalize(self, os.close, descriptor)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    @property
+    def note_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def load(self) -> None:
+        """Hash what is on disk, so that appending can go on."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        while block := os.read(self._descriptor, BLOCK):
+            self._digest.update(block)
+            self.size += len(block)
+
+    def append(self, block: bytes) -> None:
+        view = memoryview(block)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._digest.update(block)
+        self.size += len(block)
+
+    def describe(self, note: Note) -> None:
+        """Write the note, whole or not at all, before the bytes that it vouches for."""
+        if note == self.note:
+            return
+        temporary = self.note_path.with_suffix(".json.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
+            json.dump(asdict(note), stream)
+        os.replace(temporary, self.note_path)
+        self.note = note
+
+    def finish(self) -> None:
+        """Flush to the disk and drop the note; the part stays locked."""
+        os.fsync(self._descriptor)
+        self.note_path.unlink(missing_ok=True)
+
+    def is_mine(self) -> bool:
+        """Whether the path still leads to the open file: where locks lie another process may have claimed it."""
+        return _same(self.path, self._descriptor)
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.note_path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        self._close()
+
+
+def key(wanted: Wanted, sources: Sequence[Source]) -> str:
+    """What parts of the same content share, the same in every run: the pinned hash, else name and first mirror."""
+    if wanted.sha256:
+        return wanted.sha256.lower()
+    first = sources[0].label if sources else ""
+    return hashlib.sha256(f"{wanted.name}\n{first}".encode()).hexdigest()
+
+
+def create(folder: Path, name: str) -> Part:
+    """A new, empty part of the key `name`."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        path = _fresh(folder, name)
+        descriptor = os.open(path, flags, 0o600)
+        if _locked(descriptor):
+            return Part(path, descriptor)
+        os.close(descriptor)
+
+
+def claim(folder: Path, name: str) -> Part | None:
+    """The largest part of the key `name` that nobody uses, now ours and hashed; None if there is none."""
+    for path in _candidates(folder, name):
+        part = _taken(folder, name, path)
+        if part is not None:
+            part.load()
+            return part
+    return None
+
+
+def sweep(folder: Path, name: str) -> None:
+    """Remove the parts of a key that nobody uses: its content is complete."""
+    for path in _candidates(folder, name):
+        part = _taken(folder, name, path)
+        if part is not None:
+            part.discard()
+
+
+def quarantine(part: Part, folder: Path, why: dict[str, str]) -> Path:
+    """Move wrong bytes aside with a note of what is wrong with them."""
+    place = folder.parent / "quarantine"
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    target = place / part.path.with_suffix(".bytes").name
+    os.replace(part.path, target)
+    part.note_path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(target.with_suffix(".json"), flags, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(why, stream, indent=1, ensure_ascii=False)
+    part.close()
+    return target
+
+
+def _fresh(folder: Path, name: str) -> Path:
+    return folder / f"{name}.{secrets.token_hex(8)}.part"
+
+
+def _candidates(folder: Path, name: str) -> list[Path]:
+    """Non-empty regular files only: an empty one may just be coming into being."""
+    found: list[tuple[int, Path]] = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(f"{name}.") and entry.name.endswith(".part")):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                state = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(state.st_mode) and state.st_size:
+                    found.append((state.st_size, Path(entry.path)))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _taken(folder: Path, name: str, path: Path) -> Part | None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None  # gone, or another user's
+    mine = _fresh(folder, name)
+    if not (_locked(descriptor) and _renamed(path, mine, descriptor)):
+        os.close(descriptor)
+        return None
+    note = _read_note(path.with_suffix(".json"))
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path.with_suffix(".json"), mine.with_suffix(".json"))
+    part = Part(mine, descriptor, note)
+    part.glued = True
+    return part
+
+
+def _locked(descriptor: int) -> bool:
+    """False if somebody else holds the lock; where the disk has no locks the rename alone decides."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _renamed(path: Path, mine: Path, descriptor: int) -> bool:
+    try:
+        os.rename(path, mine)
+    except OSError:
+        return False
+    return _same(mine, descriptor)
+
+
+def _same(path: Path, descriptor: int) -> bool:
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return False
+    here = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _read_note(path: Path) -> Note | None:
+    """The note of a part; None if it is missing or not one of ours."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as stream:
+            found = json.loads(stream.read(_LONGEST_NOTE))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    size = found.get("size")
+    texts = {field.name: str(found.get(field.name) or "") for field in fields(Note) if field.name != "size"}
+    return Note(size=size if isinstance(size, int) else None, **texts)
