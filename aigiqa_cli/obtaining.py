@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ class Obtained:
         kept = self._kept(asset)
         if kept is not None:
             return kept
+        if not any(mirror.kind == kind for mirror in asset.mirrors):
+            kind = ""  # a label table is on GitHub alone, also where the images are asked for from another host
         sources = [mirrors.source(mirror, self.context.session) for mirror in automatic(asset, kind)]
         if not sources:
             raise _by_hand(database, asset, kind)
@@ -62,12 +65,13 @@ class Obtained:
         for received in self.received:
             os.chmod(received.path, 0o444)
             os.rename(received.path, folder / received.sha256)
+            received.discard()
         fsync_folder(folder)
 
     def drop(self) -> None:
         """The install is committed: the downloads have done their work."""
         for received in self.received:
-            received.path.unlink(missing_ok=True)
+            received.discard()
 
 
 def automatic(asset: Asset, kind: str = "") -> list[Mirror]:
@@ -76,15 +80,13 @@ def automatic(asset: Asset, kind: str = "") -> list[Mirror]:
     return sorted(usable, key=lambda mirror: bool(mirror.health and mirror.health.state in _DOWN))
 
 
-def check_kind(kind: str) -> None:
-    """Is `kind` a kind of mirror? Raises UsageFault with the nearest ones."""
-    import difflib
-
-    known = [*mirrors.AUTOMATIC, *mirrors.MANUAL]
+def check_kind(database: Database, kind: str) -> None:
+    """Has any asset of the database a mirror of this kind? Raises UsageFault with the kinds that there are."""
+    known = list(dict.fromkeys(mirror.kind for asset in database.assets for mirror in asset.mirrors))
     if kind and kind not in known:
         near = difflib.get_close_matches(kind, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "kinds: " + ", ".join(known)
-        raise UsageFault(f"there is no kind of mirror called {kind!r}", hint=hint, phase="PLAN")
+        hint = f"did you mean {near[0]}?" if near else "kinds here: " + ", ".join(known)
+        raise UsageFault(f"{database.title} has no mirror of kind {kind!r}", hint=hint, phase="PLAN")
 
 
 def shares(database: Database, asset: Asset, kind: str = "") -> list[Share]:

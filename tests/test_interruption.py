@@ -56,7 +56,7 @@ def test_next_run_asks_for_the_rest_once(wire: Wire, wanted: Wanted, number: sig
     assert same(got)
     assert got.resumed_from == left
     assert wire.starts() == [left]
-    assert wire.files() == [got.path], "no extra files"
+    assert wire.files() == [got.path.with_suffix(".json"), got.path], "no extra files"
 
 
 def test_killed_twice(wire: Wire) -> None:

@@ -19,7 +19,7 @@ def test_whole_file_in_one_request(wire: Wire, wanted: Wanted) -> None:
     assert same(got)
     assert (got.pinned, got.resumed_from, got.source, got.kind) == (wanted is PINNED, 0, "http /set.zip", "http")
     assert len(wire.log) == 1
-    assert wire.files() == [got.path], "the note is gone, nothing else came"
+    assert wire.files() == [got.path.with_suffix(".json"), got.path], "the file and where it came from, nothing else"
     assert (got.path.stat().st_mode & 0o777, wire.partial.stat().st_mode & 0o777) == (0o600, 0o700)
     assert wire.reporter.advanced == SIZE
 

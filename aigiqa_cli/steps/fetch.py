@@ -52,7 +52,7 @@ class Fetched:
 
 def fetch(context: Context, database: Database, request: Request) -> Fetched:
     """Install one database; does nothing if it is here and whole."""
-    check_kind(request.mirror)
+    check_kind(database, request.mirror)
     folder = str(context.root.folder(database.id))
     if request.dry_run:
         plan = tuple(_plan(context, database, request))

@@ -62,6 +62,11 @@ class Received:
     pinned: bool
     lock: object = field(default=None, repr=False, compare=False)
 
+    def discard(self) -> None:
+        """The file has done its work, or was moved: remove what is left of it."""
+        self.path.unlink(missing_ok=True)
+        self.path.with_suffix(".json").unlink(missing_ok=True)
+
 
 @dataclass(frozen=True)
 class Limits:

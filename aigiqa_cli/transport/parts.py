@@ -87,9 +87,9 @@ class Part:
         self.note = note
 
     def finish(self) -> None:
-        """Flush to the disk and drop the note; the part stays locked."""
+        """Flush to the disk. The part stays locked, and its note stays: a later run learns from it whose bytes
+        these are, should the install not come to its end."""
         os.fsync(self._descriptor)
-        self.note_path.unlink(missing_ok=True)
 
     def is_mine(self) -> bool:
         """Whether the path still leads to the open file: where locks lie another process may have claimed it."""

@@ -1,0 +1,34 @@
+"""The one check: format, lint, strict types, tests with coverage. Warnings are errors. Extra arguments go to pytest.
+
+    python tests/check.py                     everything, the long rigs as short samples
+    python tests/check.py --kills 5000        a rig at another length
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = (
+    ["ruff", "format", "--check", "."],
+    ["ruff", "check", "."],
+    ["mypy"],
+    ["pytest", "-n", "auto", "--cov", "--cov-report=term:skip-covered"],
+)
+
+
+def main() -> int:
+    for step in STEPS:
+        command = [sys.executable, "-m", *step, *(sys.argv[1:] if step[0] == "pytest" else ())]
+        print("$", " ".join(step), flush=True)
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code:
+            print(f"{step[0]} failed with exit status {code}", flush=True)
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
