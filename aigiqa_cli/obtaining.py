@@ -91,14 +91,23 @@ def check_kind(database: Database, kind: str) -> None:
 
 def shares(database: Database, asset: Asset, kind: str = "") -> list[Share]:
     """Every link by which a person can get the asset, repacks included, each with the next command."""
-    found = []
-    for offered in (asset, *(other for other in database.assets if other.substitutes == asset.name)):
-        name = offered.published_name
-        for mirror in offered.mirrors:
-            if mirror.kind != "builtin" and (not kind or mirror.kind == kind):
-                command = f"aigiqa import {database.id} ~/Downloads/{name.rpartition('/')[2]}"
-                found.append(mirrors.share(mirror, name, offered.bytes, offered.sha256, command))
+    offers = [
+        (offered, mirror)
+        for offered in (asset, *(other for other in database.assets if other.substitutes == asset.name))
+        for mirror in offered.mirrors
+        if mirror.kind != "builtin" and (not kind or mirror.kind == kind)
+    ]
+    # What a browser can do better than we can comes first; pages of hubs only where there is nothing else.
+    for_browsers = [offer for offer in offers if offer[1].kind in (*mirrors.MANUAL, "gdrive")]
+    found = [
+        mirrors.share(mirror, offered.published_name, offered.bytes, offered.sha256, _import_line(database, offered))
+        for offered, mirror in for_browsers or offers
+    ]
     return sorted(found, key=lambda share: share.state in _DOWN)
+
+
+def _import_line(database: Database, asset: Asset) -> str:
+    return f"aigiqa import {database.id} ~/Downloads/{asset.published_name.rpartition('/')[2]}"
 
 
 def _by_hand(database: Database, asset: Asset, kind: str) -> PersonNeeded:

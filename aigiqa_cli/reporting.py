@@ -18,6 +18,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """One line that a person may want to read (a mirror failed, a resume, a wait)."""
 
+    def detail(self, text: str) -> None:
+        """One line for a person who asked for more (each single try)."""
+
 
 class Silent:
     """Nobody watches."""
@@ -29,4 +32,7 @@ class Silent:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def detail(self, text: str) -> None:
         pass

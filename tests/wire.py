@@ -48,6 +48,9 @@ class Notes:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
+    def detail(self, text: str) -> None:
+        self.note(text)
+
 
 class Wire:
     """`wire.receive(PINNED, wire.source("/a.zip"), ...)` against one plain server, parts below a folder."""

@@ -45,7 +45,8 @@ def shares(terminal: Terminal, offered: Sequence[Share]) -> None:
     """Every link a person can open, with its code, the file's name, size and hash, and the next command."""
     if not offered:
         return
-    terminal.painted([("\nby hand, from any of these:", "bold")])
+    terminal.painted([("", "")])
+    terminal.painted([("by hand, from any of these:", "bold")])
     for share in offered:
         dead = share.state in ("reported-dead", "withdrawn", "empty")
         state = f"  ({share.state})" if share.state and share.state != "ok" else ""

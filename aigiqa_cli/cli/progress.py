@@ -45,6 +45,10 @@ class Lines:
     def note(self, text: str) -> None:
         self.terminal.note(text)
 
+    def detail(self, text: str) -> None:
+        if self.terminal.verbose:
+            self.note(text)
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -75,6 +79,10 @@ class Bars:
                 self.terminal.note(text)
             elif not self.terminal.quiet:
                 self._progress.console.print(safe_text(text), style="yellow", markup=False, highlight=False)
+
+    def detail(self, text: str) -> None:
+        if self.terminal.verbose:
+            self.note(text)
 
     def close(self) -> None:
         with self.lock:

@@ -4,8 +4,6 @@ A canvas has twice the size of the finished picture and a margin; halving it smo
 painted. Coordinates are pixels of the finished picture, colours are hexadecimal.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The ten scenes of the synthetic database. Each takes the two shades of its prompt's colour word."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Callable

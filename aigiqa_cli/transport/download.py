@@ -101,6 +101,9 @@ class Transfer:
     def note(self, text: str) -> None:
         self.reporter.note(self.session.redact(text))
 
+    def detail(self, text: str) -> None:
+        self.reporter.detail(self.session.redact(text))
+
     def _ceiling(self, size: int | None) -> int:
         return promises.ceiling(self.wanted, size, self.session.limits)
 

@@ -71,7 +71,7 @@ def _call(transfer: Transfer, visit: Visit, tries: int, others: bool) -> Receive
             wait = _wait(transfer, visit, fault, others)
             if wait is None or not goes_on:
                 raise
-            transfer.note(f"{visit.source.label}: {fault.message}; next try in {wait:.1f} s")
+            transfer.detail(f"{visit.source.label}: {fault.message}; next try in {wait:.1f} s")
             pause(wait)
 
 
@@ -127,13 +127,17 @@ def _verdict(transfer: Transfer, failures: list[tuple[Source, Fault]]) -> Fault:
     ids = {fault.fault for fault in deciding}
     redact = transfer.session.redact
     reasons = [(source.label, redact(fault.message)) for source, fault in failures]
+    if len(reasons) == 1:
+        message = f"{name} was not delivered by {reasons[0][0]}: {reasons[0][1]}"
+    else:
+        message = f"{name} was not delivered by any of its {len(reasons)} mirrors"
     return kind(
-        f"{name} was not delivered: " + "; ".join(f"{label}: {reason}" for label, reason in reasons),
-        hint=redact(next((fault.hint for fault in deciding if fault.hint), _hint(kind, transfer))),
+        message,
+        hint=redact(next((fault.hint for fault in deciding if fault.hint), _hint(kind, transfer, reasons))),
         fault=ids.pop() if len(ids) == 1 else "N22",
         phase="FETCH",
         mirror=failures[0][0].label if len(failures) == 1 else "",
-        findings=[Finding("", name, reason, transfer.wanted.sha256, label) for label, reason in reasons],
+        findings=[Finding("", label, reason) for label, reason in reasons] if len(reasons) > 1 else [],
     )
 
 
@@ -145,7 +149,9 @@ def _kind(faults: Sequence[Fault]) -> type[IntegrityFault | PersonNeeded | Tempo
     return TemporaryFault
 
 
-def _hint(kind: type[Fault], transfer: Transfer) -> str:
+def _hint(kind: type[Fault], transfer: Transfer, reasons: Sequence[tuple[str, str]]) -> str:
+    if kind is TemporaryFault and all("cannot be resolved" in reason for _, reason in reasons):
+        return "this machine seems to be offline: no host name can be resolved"
     if kind is TemporaryFault:
         kept = f"; the {transfer.offset:,} bytes that arrived are kept" if transfer.offset else ""
         return f"run the same command again{kept}"

@@ -1,0 +1,208 @@
+"""Timing of commands: pairs run in turn, ratios within a pair, peak memory of a whole process tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+SAMPLING = 0.01  # seconds between two looks at the memory
+MEGABYTE = 1_000_000
+
+
+class Missing(Exception):
+    """A program that a row needs is not installed."""
+
+
+class Failed(Exception):
+    """A measured command did not do its work: there is no time to report."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is run. `before` makes the same start for every run and is not timed."""
+
+    words: tuple[str, ...]
+    folder: Path | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    before: Callable[[], None] = lambda: None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.words,
+            cwd=self.folder,
+            env=environment() | self.settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result. `ratios` are A / B of each pair; `value` is what is held against `target`: at most that much."""
+
+    name: str
+    unit: str = "ratio"
+    a: tuple[float, ...] = ()
+    b: tuple[float, ...] = ()
+    value: float | None = None
+    target: float | None = None
+    problem: str = ""
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        return tuple(a / b for a, b in zip(self.a, self.b, strict=True)) if self.b else ()
+
+    @property
+    def verdict(self) -> str:
+        if self.problem:
+            return self.problem
+        if self.target is None or self.value is None:
+            return "no target"
+        return "met" if self.value <= self.target else "MISSED"
+
+    @property
+    def missed(self) -> bool:
+        """Also what was not run has not met its target."""
+        return self.verdict not in ("met", "no target")
+
+
+def environment() -> dict[str, str]:
+    """The environment of both sides: no settings of Python or of the programs, no question about updates."""
+    ours = ("PYTHON", "AIGIQA_", "HF_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | {"HF_HUB_DISABLE_UPDATE_CHECK": "1", "LC_ALL": "C.UTF-8"}
+
+
+def program(name: str) -> str:
+    """The program beside this interpreter, else the one on PATH. Raises Missing."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise Missing(f"not run: {name} is missing")
+    return found
+
+
+def compare(name: str, a: Command, b: Command, *, runs: int, target: float | None) -> tuple[Row, float]:
+    """A and B in turn after one warm-up each; the row, and the peak memory of A in megabytes (from its warm-up)."""
+    peak = peak_memory(a)
+    timed(b)
+    times_a, times_b = [], []
+    for _ in range(runs):
+        times_a.append(timed(a))
+        times_b.append(timed(b))
+    ratio = statistics.median(x / y for x, y in zip(times_a, times_b, strict=True))
+    return Row(name, "ratio", tuple(times_a), tuple(times_b), ratio, target), peak
+
+
+def memory_row(name: str, peak: float, target: float = 300.0) -> Row:
+    return Row(f"{name}: peak memory", "MB", value=peak, target=target)
+
+
+def timed(command: Command) -> float:
+    """Seconds of wall time. Raises Failed for a command that fails."""
+    command.before()
+    begin = time.perf_counter()
+    process = command.start()
+    _, errors = process.communicate()
+    seconds = time.perf_counter() - begin
+    _demand_success(command, process.returncode, errors)
+    return seconds
+
+
+def peak_memory(command: Command) -> float:
+    """Megabytes: the largest sum of resident memory over the process and all its descendants, seen while it runs.
+
+    Pages that two of them share count twice, so the true figure is lower; `wait4` guards against what the
+    sampling misses in the largest single process.
+    """
+    command.before()
+    process = command.start()
+    stop, peaks = threading.Event(), [0]
+
+    def watch() -> None:
+        while not stop.wait(SAMPLING):
+            peaks.append(sum(resident(pid) for pid in descendants(process.pid)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    stop.set()
+    watcher.join()
+    process.stderr.close()
+    _demand_success(command, process.returncode, errors)
+    largest_alone = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return max(*peaks, largest_alone) / MEGABYTE
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and everything that it and its threads have started."""
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            started = children.read_text().split()
+        except OSError:  # the thread has ended
+            continue
+        for child in started:
+            found += descendants(int(child))
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes in memory, 0 for a process that has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _demand_success(command: Command, code: int, errors: bytes) -> None:
+    if code:
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {code}"]
+        raise Failed(f"failed: {' '.join(command.words)[:120]}: {last[0]}")
+
+
+def fresh(folder: Path) -> Callable[[], None]:
+    """Remove what the run before has left, and let no write of it wait on the disk while the next one is timed."""
+
+    def clear() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.sync()
+
+    return clear
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The table of results."""
+    lines = [("row", "A", "B", "median", "min-max", "target", "verdict")]
+    for row in rows:
+        ratios = row.ratios
+        lines.append(
+            (
+                row.name,
+                _seconds(row.a),
+                _seconds(row.b),
+                "" if row.value is None else f"{row.value:.2f}" if row.unit == "ratio" else f"{row.value:.0f} MB",
+                f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else "",
+                "" if row.target is None else f"{row.target:g}" + ("" if row.unit == "ratio" else " MB"),
+                row.verdict,
+            )
+        )
+    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _seconds(times: Sequence[float]) -> str:
+    return f"{statistics.median(times):.3f} s" if times else ""
