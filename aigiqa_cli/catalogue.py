@@ -27,7 +27,7 @@ def built_in_folder() -> Path:
 
 
 def fold(word: str) -> str:
-    """`AGIQA-3K`, `agiqa_3k` and `agiqa3k` are one word."""
+    """`My-Set`, `my_set` and `myset` are one word."""
     return re.sub(r"[^a-z0-9]", "", word.lower())
 
 

@@ -9,8 +9,9 @@ class Reporter(Protocol):
     """What long work calls. Must be cheap and safe from any thread."""
 
     def phase(self, name: str, *, total: int | None = None, unit: str = "bytes", done: int = 0) -> None:
-        """A new phase begins: `name` is shown as it is ('AGIQA-3K.zip from huggingface'); `unit` is
-        'bytes' or a plural noun ('files'); `total` None means unknown; `done` was done by an earlier run."""
+        """A new phase begins. `name` is shown as it is ('AGIQA-3K.zip from huggingface'); `unit` is 'bytes', a plural
+        noun ('files') or '' where there is nothing to count; `total` None means unknown; `done` was done by an
+        earlier run."""
 
     def advance(self, amount: int = 1) -> None:
         """`amount` more units of the current phase are done."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 INTERVAL = 10.0
+WORTH_KEEPING = 1_000_000  # bytes; the bars of smaller files go when they are done
 
 
 class Lines:
@@ -94,7 +95,9 @@ class Bars:
     def _finish(self) -> None:
         if self._progress is not None and self._task is not None:
             task = next(task for task in self._progress.tasks if task.id == self._task)
-            self._progress.update(self._task, total=task.completed or 1, completed=task.completed or 1)
+            done = task.completed or 1
+            small = task.fields["unit"] == "bytes" and done < WORTH_KEEPING
+            self._progress.update(self._task, total=done, completed=done, visible=not small)
             self._task = None
 
     def _started(self) -> Progress:
@@ -120,6 +123,8 @@ def _bars(terminal: Terminal) -> Progress:
     class Amount(ProgressColumn):
         def render(self, task: Task) -> Text:
             unit = task.fields["unit"]
+            if not unit:
+                return Text("")
             done = _amount(int(task.completed), unit)
             if task.total is None or task.finished:
                 return Text(done, "cyan")

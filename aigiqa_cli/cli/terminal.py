@@ -61,7 +61,7 @@ class Terminal:
         """A table for people on a terminal; elsewhere one record a line, fields complete, tab separated."""
         if not self.out_is_terminal:
             for row in rows:
-                sys.stdout.write("\t".join(safe_text(cell) for cell in row) + "\n")
+                self.record(*row)
             return
         from rich import box
         from rich.table import Table
@@ -82,8 +82,8 @@ class Terminal:
     def facts(self, pairs: Sequence[tuple[str, Cell]]) -> None:
         """Name and value, one a line; aligned and wrapped on a terminal."""
         if not self.out_is_terminal:
-            for name, value in pairs:
-                sys.stdout.write(f"{safe_text(name)}\t{safe_text(value)}\n")
+            for pair in pairs:
+                self.record(*pair)
             return
         from rich.table import Table
 
@@ -94,10 +94,32 @@ class Terminal:
             grid.add_row(_text(name), _text(value))
         self.console().print(grid)
 
+    def record(self, *cells: Cell) -> None:
+        """One tab-separated record of the answer."""
+        sys.stdout.write("\t".join(safe_text(cell) for cell in cells) + "\n")
+
+    def block(self, title: str, word: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+        """A titled table for people; elsewhere records that begin with `word`. Nothing for no rows."""
+        if not self.out_is_terminal:
+            for row in rows:
+                self.record(word, *row)
+        elif rows:
+            self.heading(title)
+            self.table(columns, rows)
+
+    def styled(self, parts: Sequence[tuple[str, str]]) -> None:
+        """A line of the answer in (text, style) parts, on a terminal."""
+        from rich.text import Text
+
+        line = Text()
+        for text, style in parts:
+            line.append(safe_text(text), style)
+        self.console().print(line, soft_wrap=True)
+
     def heading(self, text: str) -> None:
         """A title between blocks; on a terminal only."""
         if self.out_is_terminal:
-            self.console().print("\n", _text(text, "bold"), sep="")
+            self.console().print("\n", _text(text, "bold underline"), "\n", sep="")
 
     def note(self, text: object) -> None:
         """A hint, warning or instruction."""

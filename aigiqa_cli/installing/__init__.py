@@ -30,7 +30,7 @@ def install(
     with machine_faults(f"installing {database.title}", phase="UNPACK"), staging(root, database.id) as work:
         kept = _kept(root, database, work, images=not supplies.containers and not options.labels_only)
         record = Assembly(database, manifest, supplies, options, work, reporter, kept=kept).build()
-        reporter.phase(f"writing {database.title} to disk")
+        reporter.phase(f"writing {database.title} to disk", unit="")
         work.publish(record)
         drop_replaced(root, database.id)
     root_index.rebuild(root, reporter)

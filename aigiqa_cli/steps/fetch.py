@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
-from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Exit, Fault, IntegrityFault, PersonNeeded
-from aigiqa_cli.installing import Options, Supplies, install, reusable
+from aigiqa_cli.installing import File, Options, Supplies, install, reusable
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.obtaining import Obtained, automatic, check_kind, shares
 from aigiqa_cli.states import DAMAGED, INSTALLED, State, state_of
 from aigiqa_cli.store import Record, heal, locked
 
 if TYPE_CHECKING:
-    from aigiqa_cli.installing import File
     from aigiqa_cli.manifest.models import Asset, Database
 
 UNPACKED_PER_ARCHIVE_BYTE = 1.25  # images hardly compress; the check is there to fail early, not to be exact
@@ -144,6 +143,9 @@ def _demand_space(context: Context, database: Database, needed: list[Asset]) -> 
 
 def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
     """The asset; if every mirror of it is gone or wrong, a repack that a published hash vouches for."""
+    installed = _installed_table(obtained.context, database, asset)
+    if installed is not None and not request.force:
+        return installed
     try:
         return obtained.file(database, asset, request.mirror)
     except Fault as fault:
@@ -156,6 +158,15 @@ def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Reque
             except Fault as second:
                 obtained.context.reporter.note(second.message)
         raise
+
+
+def _installed_table(context: Context, database: Database, asset: Asset) -> File | None:
+    """A label table that is installed and proven is not fetched again."""
+    path = context.root.folder(database.id) / "labels" / asset.published_name
+    if asset.role != "labels" or not path.is_file():
+        return None
+    found = sha256_file(path)
+    return File(path, "installed before", found) if found[0] in asset.accepted else None
 
 
 def _repacks(database: Database, asset: Asset) -> list[Asset]:
@@ -174,15 +185,20 @@ def _supply(supplies: Supplies, asset: Asset, file: File) -> None:
 
 
 def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
-    """Published split files are extras: one that cannot be had is reported and left out."""
+    """Published split files are extras: those that cannot be had are reported, one line a split, and left out."""
     for split in database.splits:
-        for asset in split_assets(split):
+        failures: list[Fault] = []
+        assets = list(split_assets(split))
+        for asset in assets:
             try:
                 supplies.split_files[asset.name] = obtained.file(database, asset, request.mirror)
             except Fault as fault:
                 if fault.exit_code is Exit.MACHINE:
                     raise
-                obtained.context.reporter.note(f"split {split.name} is left out: {fault.message}")
+                failures.append(fault)
+        if failures:
+            count = f"{len(failures)} of {len(assets)} files are not to be had"
+            obtained.context.reporter.note(f"split {split.name}: {count}: {failures[0].message}")
 
 
 def _plan(context: Context, database: Database, request: Request) -> list[dict[str, Any]]:

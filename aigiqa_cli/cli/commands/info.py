@@ -11,7 +11,7 @@ from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
 from aigiqa_cli.states import State, state_of
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Asset, Database, Split
+    from aigiqa_cli.manifest.models import Asset, Database, Mirror, Split
 
 
 def info(desk: Desk, database: OneDatabase) -> Answer:
@@ -62,52 +62,51 @@ def _range(bounds: tuple[int, int]) -> str:
 
 
 def _assets(terminal: Terminal, known: Database) -> None:
+    if not terminal.out_is_terminal:
+        for asset in known.assets:
+            terminal.record("file", asset.name, _role(asset), asset.bytes or "", asset.sha256 or "unpinned")
+            for mirror in asset.mirrors:
+                terminal.record("mirror", asset.name, *_mirror(mirror))
+        return
     terminal.heading("Files and mirrors")
-    columns = (
-        Column("file", style="bold", wrap=True),
-        Column("role"),
-        Column("size", right=True),
-        Column("SHA-256", wrap=True),
-        Column("mirror", wrap=True),
-        Column("code", style="bold"),
-        Column("health", wrap=True),
-    )
-    terminal.table(columns, [row for asset in known.assets for row in _asset_rows(asset)])
+    for asset in known.assets:
+        size = human_bytes(asset.bytes) if asset.bytes is not None else asset.approximate_size or "size unknown"
+        terminal.styled([(asset.name, "bold cyan"), (f"  {_role(asset)}, {size}", "")])
+        proof = f"SHA-256 {asset.sha256}" if asset.sha256 else "unpinned: no published hash"
+        terminal.styled([("  " + proof, "dim")])
+        for mirror in asset.mirrors:
+            link, code, health = _mirror(mirror)
+            dead = mirror.health is not None and mirror.health.state != "ok"
+            line = [(f"  {mirror.kind:<12}", "dim" if dead else "green"), (link, "dim" if dead else "")]
+            line += [("  code ", "dim"), (code, "bold")] if code else []
+            line += [(f"  {health}", "red")] if health else []
+            terminal.styled(line)
 
 
-def _asset_rows(asset: Asset) -> list[tuple[str, ...]]:
-    role = f"repack of {asset.substitutes}" if asset.substitutes else asset.role
-    size = human_bytes(asset.bytes) if asset.bytes is not None else asset.approximate_size or "?"
-    rows: list[tuple[str, ...]] = []
-    for number, mirror in enumerate(asset.mirrors or (None,)):
-        first = (asset.name, role, size, asset.sha256 or "unpinned") if number == 0 else ("", "", "", "")
-        if mirror is None:
-            rows.append((*first, "inside another file", "", ""))
-            continue
-        health = f"{mirror.health.state} {mirror.health.date or ''}".strip() if mirror.health else ""
-        rows.append((*first, mirrors.link(mirror) or mirrors.label(mirror), mirror.code, health))
-    return rows
+def _role(asset: Asset) -> str:
+    return f"repack of {asset.substitutes}" if asset.substitutes else asset.role
+
+
+def _mirror(mirror: Mirror) -> tuple[str, str, str]:
+    health = f"{mirror.health.state} {mirror.health.date or ''}".strip() if mirror.health else ""
+    return mirrors.link(mirror) or mirrors.label(mirror), mirror.code, health
 
 
 def _scores(terminal: Terminal, known: Database) -> None:
-    terminal.heading("Scores (higher is better; published numbers are never altered)")
+    rows = [
+        (name, f"{score.range[0]} to {score.range[1]}", score.raters or "?", score.method or "?")
+        for name, score in known.labels[0].scores.items()
+    ]
     columns = (
         Column("dimension", style="bold"),
         Column("scale"),
         Column("raters", right=True),
         Column("how", wrap=True),
     )
-    rows = [
-        (name, f"{score.range[0]} to {score.range[1]}", score.raters or "?", score.method or "?")
-        for name, score in known.labels[0].scores.items()
-    ]
-    terminal.table(columns, rows)
+    terminal.block("Scores (higher is better; published numbers are never altered)", "score", columns, rows)
 
 
 def _splits(terminal: Terminal, known: Database, state: State) -> None:
-    if not known.splits:
-        return
-    terminal.heading("Splits")
     here = set(state.record.splits) if state.record else set()
     columns = (
         Column("name", style="bold"),
@@ -116,7 +115,7 @@ def _splits(terminal: Terminal, known: Database, state: State) -> None:
         Column("here"),
         Column("note", wrap=True),
     )
-    terminal.table(columns, [_split_row(split, here) for split in known.splits])
+    terminal.block("Splits", "split", columns, [_split_row(split, here) for split in known.splits])
 
 
 def _split_row(split: Split, here: set[str]) -> tuple[str, ...]:
@@ -130,16 +129,14 @@ def _split_row(split: Split, here: set[str]) -> tuple[str, ...]:
 
 
 def _known_problems(terminal: Terminal, known: Database) -> None:
-    if known.defects:
-        terminal.heading("Known defects of the published database")
-        terminal.table(
-            (Column("what", wrap=True), Column("evidence", wrap=True)), [(d.what, d.evidence) for d in known.defects]
-        )
-    if known.results:
-        terminal.heading(f"{len(known.results)} published results (see --json)")
+    columns = (Column("what", wrap=True), Column("evidence", wrap=True, style="dim"))
+    defects = [(defect.what, defect.evidence) for defect in known.defects]
+    terminal.block("Known defects of the published database", "defect", columns, defects)
     if known.facts and terminal.out_is_terminal:
         terminal.heading("What else the sources say")
         terminal.facts(list(known.facts.items()))
+    if known.results:
+        terminal.note(f"{len(known.results)} published results: aigiqa info {known.id} --json")
 
 
 command_ = command(info)
