@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,27 @@ from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.manifest.models import Asset, Database
 from aigiqa_cli.store import StoredSource
 
-_HASHER = ThreadPoolExecutor(1)  # hashing runs beside listing and unpacking
+
+class _Hashing(threading.Thread):
+    """Hashes one file beside listing and unpacking; as a daemon, so that an interrupted command need not wait."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self.path = path
+        self.answer: tuple[str, int] | OSError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.answer = sha256_file(self.path)
+        except OSError as error:
+            self.answer = error
+
+    def result(self) -> tuple[str, int]:
+        self.join()
+        if isinstance(self.answer, tuple):
+            return self.answer
+        raise self.answer or OSError(f"{self.path} could not be hashed")
 
 
 @dataclass(frozen=True)
@@ -21,12 +41,12 @@ class File:
     path: Path
     origin: str
     known: tuple[str, int] | None = None  # (sha256, bytes) where the transport has already computed them
-    _pending: list[Future[tuple[str, int]]] = field(default_factory=list, repr=False)
+    _pending: list[_Hashing] = field(default_factory=list, repr=False)
 
     def start_hashing(self) -> None:
         """Begin to hash in the background."""
         if self.known is None and not self._pending and not self.path.is_dir():
-            self._pending.append(_HASHER.submit(sha256_file, self.path))
+            self._pending.append(_Hashing(self.path))
 
     @property
     def digest(self) -> tuple[str, int]:

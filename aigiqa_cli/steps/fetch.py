@@ -36,13 +36,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of it: the folder, whether anything had to be done, and (for a dry run) the plan."""
+    """What came of it: the folder, whether anything had to be done, the plan of a dry run, and the published split
+    files that could not be had."""
 
     database: str
     folder: str
     state: State
     changed: bool
     plan: tuple[dict[str, Any], ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def record(self) -> Record | None:
@@ -61,8 +63,8 @@ def fetch(context: Context, database: Database, request: Request) -> Fetched:
         heal(context.root, database.id)
         if not request.force and _satisfied(context, database, request):
             return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=False)
-        _install(context, database, request)
-    return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=True)
+        left_out = tuple(_install(context, database, request))
+    return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=True, left_out=left_out)
 
 
 def _satisfied(context: Context, database: Database, request: Request) -> bool:
@@ -90,15 +92,14 @@ def _split_files_missing(database: Database, record: Record) -> bool:
     return any(asset.name not in held for split in database.splits for asset in split_assets(split))
 
 
-def _install(context: Context, database: Database, request: Request) -> None:
+def _install(context: Context, database: Database, request: Request) -> list[str]:
     obtained = Obtained(context)
     supplies = Supplies()
     needed = list(_needed(context, database, request))
     _demand_space(context, database, needed)
     for asset in needed:
         _supply(supplies, asset, _obtain(obtained, database, asset, request))
-    if request.splits:
-        _add_splits(obtained, database, supplies, request)
+    left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
     options = Options(request.labels_only, request.require_hashes)
     try:
         install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
@@ -108,6 +109,7 @@ def _install(context: Context, database: Database, request: Request) -> None:
     if request.keep_archives:
         obtained.keep_archives()
     obtained.drop()
+    return left_out
 
 
 def _needed(context: Context, database: Database, request: Request) -> list[Asset]:
@@ -184,8 +186,9 @@ def _supply(supplies: Supplies, asset: Asset, file: File) -> None:
         supplies.containers.append(file)
 
 
-def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
+def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> list[str]:
     """Published split files are extras: those that cannot be had are reported, one line a split, and left out."""
+    left_out = []
     for split in database.splits:
         failures: list[Fault] = []
         assets = list(split_assets(split))
@@ -196,9 +199,11 @@ def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, requ
                 if fault.exit_code is Exit.MACHINE:
                     raise
                 failures.append(fault)
+                left_out.append(asset.name)
         if failures:
             count = f"{len(failures)} of {len(assets)} files are not to be had"
             obtained.context.reporter.note(f"split {split.name}: {count}: {failures[0].message}")
+    return left_out
 
 
 def _plan(context: Context, database: Database, request: Request) -> list[dict[str, Any]]:

@@ -17,5 +17,5 @@ def collect(context: Context, *, dry_run: bool) -> list[Leftover]:
                     heal(context.root, name)
         found = leftovers(context.root)
         for leftover in found:
-            discard(leftover)
+            discard(context.root, leftover)
     return found

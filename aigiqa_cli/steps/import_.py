@@ -107,7 +107,7 @@ def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies)
         asset = database.asset(name)
         if name in supplies.tables or not asset.mirrors:
             continue
-        if supplies.containers and _inside(database, supplies, name):
+        if supplies.containers and _inside(obtained.context, database, supplies, name):
             continue
         try:
             supplies.tables[name] = obtained.file(database, asset)
@@ -118,13 +118,13 @@ def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies)
             raise
 
 
-def _inside(database: Database, supplies: Supplies, name: str) -> bool:
+def _inside(context: Context, database: Database, supplies: Supplies, name: str) -> bool:
     """Does one of the containers hold a member with the table's published name?"""
     from aigiqa_cli.archives import open_archive
 
     wanted = database.asset(name).published_name
     for file in supplies.containers:
-        with open_archive(file.path, Path("/")) as archive:
+        with open_archive(file.path, context.root.staging) as archive:
             if any(member.name.rpartition("/")[2] == wanted for member in archive.members):
                 return True
     return False

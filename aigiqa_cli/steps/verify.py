@@ -16,6 +16,7 @@ from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import Record, StoredFile, read_record
 
 THREADS = 2
+FOREIGN = "not ours"
 
 
 @dataclass(frozen=True)
@@ -102,4 +103,4 @@ def _extra_findings(folder: Path, record: Record) -> Iterator[Finding]:
         for name in sorted([*names, *links]):
             path = os.path.relpath(os.path.join(parent, name), folder)
             if path not in known:
-                yield Finding(record.database, f"{record.database}/{path}", "not ours", "no such file", "a file")
+                yield Finding(record.database, f"{record.database}/{path}", FOREIGN, "no such file", "a file")

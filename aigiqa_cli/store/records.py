@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
@@ -81,8 +82,13 @@ class Record:
 
 def read_record(root: Root, database: str) -> Record | None:
     """The record of a database, None if there is none. Raises IntegrityFault for a broken one (X01)."""
+    return read_record_at(root.record(database), database)
+
+
+def read_record_at(path: Path, database: str) -> Record | None:
+    """The record in a file, None if there is none."""
     try:
-        data = root.record(database).read_bytes()
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:

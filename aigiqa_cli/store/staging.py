@@ -3,7 +3,7 @@
 A staging folder holds `owner.json` (held under a kernel lock while its owner lives), `tree/` (what will be
 published) and, once everything in it is durable, `record.json`. Publishing is renames only:
 
-    former <root>/<db>  ->  .aigiqa/replaced/<name>          (if there is one)
+    former <root>/<db>  ->  .aigiqa/replaced/<name>          (if there is one; its record stands beside it)
     staging/<name>/tree ->  <root>/<db>
     staging/<name>/record.json -> .aigiqa/installed/<db>.json   the commit point
 
@@ -73,12 +73,19 @@ def roll_forward(root: Root, folder: Path, database: str) -> None:
     published, tree = root.folder(database), folder / TREE
     if tree.exists():
         if published.exists():
+            _keep_former_record(root, folder.name, database)
             os.rename(published, root.replaced / folder.name)
             fsync_folder(root.replaced)
         os.rename(tree, published)
         fsync_folder(root.path)
     os.rename(folder / RECORD, root.record(database))
     fsync_folder(root.installed)
+
+
+def _keep_former_record(root: Root, name: str, database: str) -> None:
+    """What the former folder owned stands beside it, so that nothing of the user's in it is ever removed."""
+    if root.record(database).is_file():
+        write_whole(root.replaced / f"{name}.json", root.record(database).read_bytes())
 
 
 def heal(root: Root, database: str) -> bool:

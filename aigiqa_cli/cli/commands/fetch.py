@@ -62,7 +62,8 @@ def fetch(
         return describe(fetched)
 
     outcomes = desk.each(chosen, work)
-    return Answer(outcomes=outcomes, show=lambda terminal: _show(terminal, results, outcomes))
+    partial = any(fetched.left_out for fetched in results.values())
+    return Answer(outcomes=outcomes, partial=partial, show=lambda terminal: _show(terminal, results, outcomes))
 
 
 def describe(fetched: Fetched) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def describe(fetched: Fetched) -> dict[str, Any]:
         "images": record.images if record else None,
         "unpinned": list(record.unpinned) if record else [],
         "warnings": list(record.warnings) if record else [],
+        "left_out": list(fetched.left_out),
         "plan": list(fetched.plan),
     }
 

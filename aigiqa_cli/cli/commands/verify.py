@@ -14,7 +14,7 @@ from aigiqa_cli.installing import root_index
 from aigiqa_cli.steps.fetch import Request
 from aigiqa_cli.steps.fetch import fetch as fetch_one
 from aigiqa_cli.steps.set_aside import set_aside
-from aigiqa_cli.steps.verify import Verified, require_sound, verify_root
+from aigiqa_cli.steps.verify import FOREIGN, Verified, require_sound, verify_root
 from aigiqa_cli.steps.verify import verify as verify_one
 from aigiqa_cli.store import installed_ids
 
@@ -54,9 +54,7 @@ def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, r
     try:
         found = verify_one(desk.context, name, decode=decode)
         if found.findings and repair:
-            desk.context.reporter.note(f"{name}: {len(found.findings)} problems; restoring")
-            set_aside(desk.context, name, found.findings)
-            fetch_one(desk.context, desk.context.catalogue.database(name), Request(force=True))
+            _repair(desk, name, found)
             found = verify_one(desk.context, name, decode=decode)
     except Fault as fault:
         fault.database = fault.database or name
@@ -64,6 +62,14 @@ def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, r
     results[name] = found
     data: dict[str, Any] = {"files": found.files, "bytes": found.bytes, "problems": len(found.findings)}
     return Outcome(name, data, _damage([found], []))
+
+
+def _repair(desk: Desk, name: str, found: Verified) -> None:
+    """Set aside what does not match, then let a fetch restore what is missing now."""
+    for path in set_aside(desk.context, name, found.findings):
+        desk.context.reporter.note(f"kept in quarantine: {path}")
+    if any(finding.problem != FOREIGN for finding in found.findings):
+        fetch_one(desk.context, desk.context.catalogue.database(name), Request(force=True))
 
 
 def _damage(results: list[Verified], root_findings: list[Any]) -> Fault | None:
