@@ -46,6 +46,7 @@ class Obtained:
             fault.database = database.id
             if fault.exit_code in (Exit.PERSON, Exit.TEMPORARY, Exit.INTEGRITY):
                 fault.shares = tuple(shares(database, asset))
+                fault.hint = fault.hint or next((share.next for share in fault.shares), "")
             raise
         self.received.append(received)
         return File(received.path, received.source, (received.sha256, received.bytes))

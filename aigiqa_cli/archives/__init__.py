@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 from aigiqa_cli.archives.contract import Member
 from aigiqa_cli.archives.member_names import is_junk
-from aigiqa_cli.errors import MachineFault, RefusedInput, TemporaryFault
+from aigiqa_cli.errors import MachineFault, RefusedInput
 
 __all__ = ["Archive", "Member", "Order", "Unpacked", "detect_format", "is_junk", "open_archive"]
 
@@ -163,11 +163,13 @@ class Archive:
             yield answer
         raise self._death()
 
-    def _death(self) -> RefusedInput | MachineFault | TemporaryFault:
+    def _death(self) -> RefusedInput | MachineFault:
         code = self._process.wait()
         errors = self._process.stderr.read().strip() if self._process.stderr else ""
-        if code in (-signal.SIGXCPU, -signal.SIGKILL):
-            return RefusedInput(f"reading {self.path.name} took too much time or memory", fault="S09", phase="UNPACK")
+        if code == -signal.SIGXCPU:
+            return RefusedInput(f"reading {self.path.name} took too much time", fault="S09", phase="UNPACK")
+        if code == -signal.SIGKILL:
+            errors = "it was killed, by a person or for want of memory"
         last = errors.splitlines()[-1] if errors else f"exit status {code}"
         return MachineFault(f"the worker that reads {self.path.name} died: {last}", fault="S09", phase="UNPACK")
 

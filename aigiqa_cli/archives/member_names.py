@@ -39,6 +39,12 @@ def judge(name: str) -> str:
     return clean
 
 
+def judge_folder(name: str) -> None:
+    """Refusal if the entry of a folder has an unsafe name; `./` is the folder itself."""
+    if name not in (".", "./"):
+        judge(name.removesuffix("/"))
+
+
 def refuse_twins(names: Iterable[str]) -> None:
     """Two members may not become one file on any platform (A15, S12)."""
     seen: dict[str, str] = {}
@@ -68,7 +74,7 @@ def zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
             names.append(member.orig_filename)
             continue
         data = member.orig_filename.encode("cp437")
-        names.append(_unicode_path(member.extra, data))
+        names.append(unicode_path(member.extra, data))
         if names[-1] is None:
             raw.append(data)
     decoded = iter(_decode_all(raw))
@@ -87,12 +93,16 @@ def _decode_all(raw: list[bytes]) -> list[str]:
     raise Refusal("the member names are in no known encoding", "A22")
 
 
-def _unicode_path(extra: bytes, raw_name: bytes) -> str | None:
+def unicode_path(extra: bytes, raw_name: bytes) -> str | None:
+    """The UTF-8 name of a Unicode-path field among the extra fields of a header; None if there is none."""
     while len(extra) >= 4:  # noqa: PLR2004 - header of an extra field
         kind, length = struct.unpack("<HH", extra[:4])
         body, extra = extra[4 : 4 + length], extra[4 + length :]
         if kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1:  # noqa: PLR2004
             if struct.unpack("<I", body[1:5])[0] != zlib.crc32(raw_name):
                 raise Refusal(f"the member {raw_name!r} has a second name that belongs to another one", "A18")
-            return body[5:].decode("utf-8", "strict")
+            try:
+                return body[5:].decode("utf-8", "strict")
+            except UnicodeDecodeError:
+                raise Refusal(f"the second name of the member {raw_name!r} is not UTF-8", "A22") from None
     return None

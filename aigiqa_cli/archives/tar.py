@@ -9,13 +9,28 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, cast
+from tarfile import EOFHeaderError, HeaderError, ReadError
+from typing import IO, Self, cast
 
 from aigiqa_cli.archives import member_names
 from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal
 
 BLOCK = 1 << 20
+MAX_PADDING = 16 << 20  # zeros after the end; tar itself pads to at most a few MiB
 _BROKEN = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ValueError, OverflowError)
+
+
+class _Header(tarfile.TarInfo):
+    """The library takes a broken or missing header for the end of the archive (A27); only a block of zeros is one."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as error:
+            raise ReadError(f"broken or missing header: {error}") from None
 
 
 class TarFormat:
@@ -32,6 +47,7 @@ class TarFormat:
             if number >= MAX_MEMBERS:
                 raise Refusal(f"more than {MAX_MEMBERS} members", "A14")
             if entry.isdir():
+                member_names.judge_folder(entry.name)
                 continue
             self._check(entry)
             files.append(Member(number, member_names.judge(entry.name), entry.size))
@@ -65,7 +81,7 @@ class TarFormat:
         with os.fdopen(os.dup(self.descriptor), "rb") as raw:
             try:
                 self.tar = tarfile.open(  # noqa: SIM115 - closing it would close nothing of ours
-                    fileobj=self._opened(raw), mode="r|", bufsize=BLOCK, errorlevel=2
+                    fileobj=self._opened(raw), mode="r|", bufsize=BLOCK, errorlevel=2, tarinfo=_Header
                 )
                 number = 0
                 while (entry := self.tar.next()) is not None:
@@ -74,8 +90,18 @@ class TarFormat:
                     number += 1
                 if number == 0:
                     raise Refusal("the tar has no members", "A25")
+                self._check_rest()
             except _BROKEN as error:
                 raise Refusal(f"not a readable tar: {error}", "A17") from None
+
+    def _check_rest(self) -> None:
+        """Nothing but zeros follows the end (A17, A31). Reading on also checks a compressed stream to its last byte."""
+        assert self.tar.fileobj is not None  # noqa: S101 - it was opened for reading
+        padding = 0
+        while rest := self.tar.fileobj.read(BLOCK):
+            padding += len(rest)
+            if rest.strip(b"\0") or padding > MAX_PADDING:
+                raise Refusal("something follows the end of the tar", "A17")
 
     def _opened(self, raw: IO[bytes]) -> IO[bytes]:
         magic = os.pread(self.descriptor, 6, 0)

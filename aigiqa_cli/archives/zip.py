@@ -23,9 +23,12 @@ BLOCK = 1 << 20
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _END = struct.Struct("<4s4H2IH")
+_WIDE_END = struct.Struct("<4sQ2H2I4Q")
+_WIDE_LOCATOR = struct.Struct("<4sIQI")
 _ENCRYPTED = 0x1
 _ZIP64 = 0xFFFFFFFF
-_SYMLINK, _REGULAR, _DIRECTORY = 0xA, 0x8, 0x4
+_MANY = 0xFFFF
+_SYMLINK, _REGULAR = 0xA, 0x8
 _UNIX = 3
 _METHODS = {
     zipfile.ZIP_STORED: "stored",
@@ -41,12 +44,14 @@ class ZipFormat:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.length = os.fstat(descriptor).st_size
-        self._check_end()
+        stated = self._check_end()
         try:
             self.zip = zipfile.ZipFile(os.fdopen(os.dup(descriptor), "rb"))
         except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError) as error:
             raise Refusal(f"not a readable zip: {error}", "A17") from None
         self.infos = self.zip.infolist()
+        if len(self.infos) & _MANY != stated & _MANY:
+            raise Refusal(f"the end of the zip counts {stated} members, its directory {len(self.infos)}", "A17")
         self._fallback = threading.Lock()
 
     def members(self) -> list[Member]:
@@ -83,23 +88,50 @@ class ZipFormat:
         with self._fallback:
             consume(member, self._library_chunks(member, info))
 
-    def _check_end(self) -> None:
-        """Exactly one end record, at the exact end (A17): front or trailing data makes readers disagree."""
+    def _check_end(self) -> int:
+        """Exactly one end record, at the exact end (A17): front or trailing data makes readers disagree.
+
+        Returns the number of members that it states.
+        """
         tail_start = max(0, self.length - 65_557)
         tail = os.pread(self.descriptor, self.length - tail_start, tail_start)
-        at = tail.rfind(b"PK\x05\x06")
-        if at < 0 or at + _END.size > len(tail):
+        last = tail.rfind(b"PK\x05\x06")
+        if last < 0 or last + _END.size > len(tail):
             raise Refusal("the end of the zip is missing: the file is cut off or not a zip", "A17")
-        *_, comment = _END.unpack_from(tail, at)
-        if at + _END.size + comment != len(tail):
-            raise Refusal(f"{len(tail) - at - _END.size - comment} bytes follow the end of the zip", "A17")
+        ends = [at for at in _places(tail, b"PK\x05\x06") if _reaches_end(tail, at)]
+        if not ends:
+            raise Refusal("something follows the end of the zip", "A17")
+        if len(ends) > 1:
+            raise Refusal("the zip has two ends: its comment holds another one", "A17")
+        *_, count, size, offset, _comment = _END.unpack_from(tail, ends[0])
+        return self._check_wide_end(tail_start + ends[0], count, size, offset)
+
+    def _check_wide_end(self, end: int, *narrow: int) -> int:
+        """The ZIP64 end record, where there is one, says what the plain one says (A19); returns its count."""
+        locator_at = end - _WIDE_LOCATOR.size
+        locator = os.pread(self.descriptor, _WIDE_LOCATOR.size, locator_at) if locator_at >= 0 else b""
+        if locator[:4] != b"PK\x06\x07":
+            return narrow[0]
+        at = locator_at - _WIDE_END.size
+        record = os.pread(self.descriptor, _WIDE_END.size, at) if at >= 0 else b""
+        if record[:4] != b"PK\x06\x06" or _WIDE_LOCATOR.unpack(locator)[2] != at:
+            raise Refusal("the ZIP64 end record is not where it should be", "A19")
+        wide = _WIDE_END.unpack(record)[-3:]
+        for short, long, mask in zip(narrow, wide, (_MANY, _ZIP64, _ZIP64), strict=True):
+            if short not in (mask, long):
+                raise Refusal("the zip has two ends that disagree", "A19")
+        return int(wide[0])
 
     def _is_folder(self, name: str, info: zipfile.ZipInfo) -> bool:
-        return name.endswith("/") and info.file_size == 0
+        """Folders come from files (A30); the name of an entry for one passes the same gate all the same."""
+        if not name.endswith("/") or info.file_size != 0:
+            return False
+        member_names.judge_folder(name)
+        return True
 
     def _check(self, member: Member, info: zipfile.ZipInfo) -> None:
         kind = info.external_attr >> 28
-        if info.create_system == _UNIX and kind not in (0, _REGULAR):
+        if kind == _SYMLINK or (info.create_system == _UNIX and kind not in (0, _REGULAR)):
             what, fault = ("a link", "A05") if kind == _SYMLINK else ("no regular file", "A07")
             raise Refusal(f"the member {member.name!r} is {what}", fault)
         if info.flag_bits & _ENCRYPTED:
@@ -129,10 +161,16 @@ class ZipFormat:
             raise Refusal(f"the member {info.filename!r} has no local header", "A18")
         _, _, flags, method, _, _, crc, packed, unpacked, name_length, extra_length = _LOCAL.unpack(head)
         start = info.header_offset + _LOCAL.size
-        name = os.pread(self.descriptor, name_length, start)
+        text = os.pread(self.descriptor, name_length + extra_length, start)
+        name, extra = text[:name_length], text[name_length:]
         encoding = "utf-8" if info.flag_bits & 0x800 else "cp437"
         if name != info.orig_filename.encode(encoding) or method != info.compress_type:
             raise Refusal(f"the member {info.filename!r} has another name or method in its local header", "A18")
+        if (flags ^ info.flag_bits) & _ENCRYPTED:
+            raise Refusal(f"the member {info.filename!r} is encrypted in one of its headers only", "A18")
+        second = member_names.unicode_path(extra, name)
+        if second is not None and second != member_names.unicode_path(info.extra, name):
+            raise Refusal(f"the member {info.filename!r} has a second name in its local header", "A18")
         deferred = flags & 0x8  # sizes follow the data; the local header then holds zeros
         wide = _ZIP64 in (packed, unpacked)  # the sizes stand in an extra field
         if not deferred and not wide and (crc, packed, unpacked) != (info.CRC, info.compress_size, info.file_size):
@@ -161,6 +199,8 @@ class ZipFormat:
         if inflater is None:
             yield packed
             return
+        if inflater.eof:
+            raise Refusal(f"the member {member.name!r} does not end where it should", "A12")
         limit = room if info.file_size <= WHOLE else BLOCK
         try:
             while packed and not inflater.eof:
@@ -198,3 +238,18 @@ class ZipFormat:
             raise Refusal(f"the member {member.name!r} cannot be read: {error}", "A16") from None
         if produced != info.file_size:
             raise Refusal(f"the member {member.name!r} has {produced} bytes instead of {info.file_size}", "A12")
+
+
+def _places(data: bytes, word: bytes) -> Iterator[int]:
+    at = data.find(word)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + 1)
+
+
+def _reaches_end(tail: bytes, at: int) -> bool:
+    """Is this an end record whose comment ends exactly where the file ends?"""
+    if at + _END.size > len(tail):
+        return False
+    *_, comment = _END.unpack_from(tail, at)
+    return bool(at + _END.size + comment == len(tail))

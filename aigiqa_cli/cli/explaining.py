@@ -18,6 +18,10 @@ def explain(terminal: Terminal, fault: Fault) -> None:
     terminal.painted([("error: ", "bold red"), (where + fault.message + label, "")])
     findings(terminal, fault.findings)
     shares(terminal, fault.shares)
+    if fault.hint in [share.next for share in fault.shares]:
+        return
+    if fault.hint in {share.next for share in fault.shares}:
+        return
     if fault.hint and fault.exit_code is not Exit.BUG:
         terminal.painted([("next: ", "bold green"), (fault.hint, "")])
     elif fault.hint:
@@ -42,27 +46,33 @@ def _detail(finding: Finding) -> str:
 
 
 def shares(terminal: Terminal, offered: Sequence[Share]) -> None:
-    """Every link a person can open, with its code, the file's name, size and hash, and the next command."""
+    """Every link a person can open, with its code, the file's name, size and hash, and the next command.
+
+    Files of different names need different commands, so each share then shows its own.
+    """
     if not offered:
         return
+    commands = list(dict.fromkeys(share.next for share in offered if share.next))
     terminal.painted([("", "")])
     terminal.painted([("by hand, from any of these:", "bold")])
     for share in offered:
-        dead = share.state in ("reported-dead", "withdrawn", "empty")
-        state = f"  ({share.state})" if share.state and share.state != "ok" else ""
-        terminal.painted(
-            [(f"  {share.kind:<12}", "dim" if dead else "cyan"), (share.url, "dim" if dead else ""), (state, "red")]
-        )
-        if share.code:
-            terminal.painted([("              extraction code: ", "dim"), (share.code, "bold")])
-        details = [
-            share.name,
-            human_bytes(share.bytes) if share.bytes else "",
-            share.sha256 and f"SHA-256 {share.sha256}",
-        ]
-        terminal.painted([("              " + ", ".join(part for part in details if part), "dim")])
-        if share.note:
-            terminal.painted([("              " + share.note, "dim")])
-    command = next((share.next for share in offered if share.next), "")
+        _share(terminal, share, share.next if len(commands) > 1 else "")
+    if len(commands) == 1:
+        terminal.painted([("then: ", "bold green"), (commands[0], "bold")])
+
+
+def _share(terminal: Terminal, share: Share, command: str) -> None:
+    dead = share.state in ("reported-dead", "withdrawn", "empty")
+    state = f"  ({share.state})" if share.state and share.state != "ok" else ""
+    terminal.painted(
+        [(f"  {share.kind:<12}", "dim" if dead else "cyan"), (share.url, "dim" if dead else ""), (state, "red")]
+    )
+    if share.code:
+        terminal.painted([("              extraction code: ", "dim"), (share.code, "bold")])
+    size = human_bytes(share.bytes) if share.bytes else ""
+    details = [share.name, size, share.sha256 and f"SHA-256 {share.sha256}"]
+    terminal.painted([("              " + ", ".join(part for part in details if part), "dim")])
+    if share.note:
+        terminal.painted([("              " + share.note, "dim")])
     if command:
-        terminal.painted([("then: ", "bold green"), (command, "bold")])
+        terminal.painted([("              then: ", "green"), (command, "bold")])

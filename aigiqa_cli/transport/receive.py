@@ -157,7 +157,7 @@ def _hint(kind: type[Fault], transfer: Transfer, reasons: Sequence[tuple[str, st
         return f"run the same command again{kept}"
     if kind is IntegrityFault:
         return "the mirrors may carry a newer file than the manifest describes; nothing was installed"
-    return "get the file by hand and import it"
+    return ""
 
 
 def _lowered(wanted: Wanted) -> Wanted:
