@@ -27,7 +27,7 @@ class Obtained:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.received: list[Received] = []
+        self.received: list[tuple[Asset, Received]] = []
 
     def file(self, database: Database, asset: Asset, kind: str = "") -> File:
         """The asset's bytes, from the kept archives or a mirror. Raises a Fault that lists every share."""
@@ -48,7 +48,7 @@ class Obtained:
                 fault.shares = tuple(shares(database, asset))
                 fault.hint = fault.hint or next((share.next for share in fault.shares), "")
             raise
-        self.received.append(received)
+        self.received.append((asset, received))
         return File(received.path, received.source, (received.sha256, received.bytes))
 
     def _kept(self, asset: Asset) -> File | None:
@@ -61,17 +61,17 @@ class Obtained:
         return None
 
     def keep_archives(self) -> None:
-        """Move what was downloaded into the store of archives, durably."""
+        """Move the archives that were downloaded into their store, durably."""
         folder = self.context.root.archives
-        for received in self.received:
-            os.chmod(received.path, 0o444)
-            os.rename(received.path, folder / received.sha256)
-            received.discard()
+        for asset, received in self.received:
+            if asset.is_archive:
+                os.chmod(received.path, 0o444)
+                os.rename(received.path, folder / received.sha256)
         fsync_folder(folder)
 
     def drop(self) -> None:
         """The install is committed: the downloads have done their work."""
-        for received in self.received:
+        for _, received in self.received:
             received.discard()
 
 
