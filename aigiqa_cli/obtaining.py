@@ -49,7 +49,7 @@ class Obtained:
                 fault.hint = fault.hint or next((share.next for share in fault.shares), "")
             raise
         self.received.append((asset, received))
-        return File(received.path, received.source, (received.sha256, received.bytes))
+        return File(received.path, received.source, (received.sha256, received.bytes), asset.published_name)
 
     def _kept(self, asset: Asset) -> File | None:
         for digest in asset.accepted:
@@ -57,7 +57,7 @@ class Obtained:
             if path.is_file():
                 found = sha256_file(path)
                 if found[0] == digest:
-                    return File(path, "kept archive", found)
+                    return File(path, "kept archive", found, asset.published_name)
         return None
 
     def keep_archives(self) -> None:

@@ -71,8 +71,9 @@ def detect_format(head: bytes) -> str:
 class Archive:
     """An open container: its members, and the worker that reads it. Use as a context manager."""
 
-    def __init__(self, path: Path, kind: str, target: Path) -> None:
+    def __init__(self, path: Path, kind: str, target: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or path.name
         self.kind = kind
         flags = os.O_RDONLY | (os.O_DIRECTORY if kind == "folder" else 0)
         source = os.open(path, flags)
@@ -153,12 +154,10 @@ class Archive:
         while line := self._process.stdout.readline():
             answer: dict[str, Any] = json.loads(line)
             if "refused" in answer:
-                raise RefusedInput(
-                    f"{self.path.name} is refused: {answer['refused']}", fault=answer["fault"], phase="LIST"
-                )
+                raise RefusedInput(f"{self.name} is refused: {answer['refused']}", fault=answer["fault"], phase="LIST")
             if "machine" in answer:
                 raise MachineFault(
-                    f"unpacking {self.path.name} failed: {answer['machine']}", fault=answer["fault"], phase="UNPACK"
+                    f"unpacking {self.name} failed: {answer['machine']}", fault=answer["fault"], phase="UNPACK"
                 )
             yield answer
         raise self._death()
@@ -167,23 +166,24 @@ class Archive:
         code = self._process.wait()
         errors = self._process.stderr.read().strip() if self._process.stderr else ""
         if code == -signal.SIGXCPU:
-            return RefusedInput(f"reading {self.path.name} took too much time", fault="S09", phase="UNPACK")
+            return RefusedInput(f"reading {self.name} took too much time", fault="S09", phase="UNPACK")
         if code == -signal.SIGKILL:
             errors = "it was killed, by a person or for want of memory"
         last = errors.splitlines()[-1] if errors else f"exit status {code}"
-        return MachineFault(f"the worker that reads {self.path.name} died: {last}", fault="S09", phase="UNPACK")
+        return MachineFault(f"the worker that reads {self.name} died: {last}", fault="S09", phase="UNPACK")
 
 
-def open_archive(path: Path, target: Path) -> Archive:
-    """Open a zip, tar or folder; members will be written below the existing folder `target`.
+def open_archive(path: Path, target: Path, name: str = "") -> Archive:
+    """Open a zip, tar or folder; members will be written below the existing folder `target`. `name` is
+    what messages call it.
 
     Raises RefusedInput for anything else, unsafe members and broken containers.
     """
     if path.is_dir():
-        return Archive(path, "folder", target)
+        return Archive(path, "folder", target, name)
     with path.open("rb") as stream:
         kind = detect_format(stream.read(512))
     if kind in ("zip", "tar"):
-        return Archive(path, kind, target)
+        return Archive(path, kind, target, name)
     known = f"a {kind} archive, which this version does not read" if kind else "neither a zip nor a tar archive"
-    raise RefusedInput(f"{path.name} is {known}", fault="A21" if kind else "A23", phase="LIST")
+    raise RefusedInput(f"{name or path.name} is {known}", fault="A21" if kind else "A23", phase="LIST")

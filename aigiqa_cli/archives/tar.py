@@ -8,8 +8,7 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
-from tarfile import EOFHeaderError, HeaderError, ReadError
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Self, cast
 
 from aigiqa_cli.archives import member_names
@@ -24,13 +23,37 @@ class _Header(tarfile.TarInfo):
     """The library takes a broken or missing header for the end of the archive (A27); only a block of zeros is one."""
 
     @classmethod
-    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
-            return super().fromtarfile(tarfile)
-        except EOFHeaderError:
-            raise
-        except HeaderError as error:
-            raise ReadError(f"broken or missing header: {error}") from None
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not buf.strip(b"\0"):
+                raise
+            raise tarfile.ReadError(f"broken or missing header: {error}") from None
+
+
+class _Inflated:
+    """bzip2 or xz, strictly: after a stream comes another one or nothing (the library skips anything else, A31)."""
+
+    def __init__(self, raw: IO[bytes], new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+        self.raw = raw
+        self.new = new
+        self.current = new()
+
+    def read(self, size: int) -> bytes:
+        data = b""
+        while not data:
+            packed = self.current.unused_data if self.current.eof else b""
+            if not packed and (self.current.eof or self.current.needs_input):
+                packed = self.raw.read(BLOCK)
+                if not packed and not self.current.eof:
+                    raise EOFError("the compressed data is cut off")
+                if not packed:
+                    break
+            if self.current.eof:
+                self.current = self.new()
+            data = self.current.decompress(packed, size)
+        return data
 
 
 class TarFormat:
@@ -108,9 +131,9 @@ class TarFormat:
         if magic[:2] == b"\x1f\x8b":
             return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
         if magic[:3] == b"BZh":
-            return cast("IO[bytes]", bz2.BZ2File(raw))
+            return cast("IO[bytes]", _Inflated(raw, bz2.BZ2Decompressor))
         if magic == b"\xfd7zXZ\x00":
-            return cast("IO[bytes]", lzma.LZMAFile(raw))
+            return cast("IO[bytes]", _Inflated(raw, lzma.LZMADecompressor))
         return raw
 
     def _chunks(self, entry: tarfile.TarInfo) -> Chunks:

@@ -100,7 +100,7 @@ class Assembly:
         archives = []
         for file in self.supplies.containers:
             file.start_hashing()
-            archives.append(stack.enter_context(open_archive(file.path, self.work.folder)))
+            archives.append(stack.enter_context(open_archive(file.path, self.work.folder, file.name)))
         return archives
 
     def _labels(self, archives: list[Archive], members: matching.Members) -> rules.Labels:
@@ -175,11 +175,11 @@ class Assembly:
         useful = {place.container for place in matches.used}
         tables = {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
         for number, archive in enumerate(archives):
-            if number not in useful and archive.path.name not in tables:
+            if number not in useful and archive.name not in tables:
                 found = ", ".join(member.name for member in archive.members[:3]) or "nothing"
                 wanted = next(iter([*matches.found, *matches.missing])).partition("/")[2]
                 raise RefusedInput(
-                    f"{archive.path.name} holds nothing of {self.database.title}: expected names such as {wanted}, "
+                    f"{archive.name} holds nothing of {self.database.title}: expected names such as {wanted}, "
                     f"found {found}",
                     hint=f"expected: {self._expected_archive()}",
                     fault="A23",
@@ -195,7 +195,7 @@ class Assembly:
         if low <= images <= high and not missing_references:
             return
         names = ", ".join(target.partition("/")[2] for target in matches.missing[:3])
-        given = ", ".join(archive.path.name for archive in archives) or "nothing"
+        given = ", ".join(archive.name for archive in archives) or "nothing"
         expected = str(low) if low == high else f"{low} to {high}"
         raise IntegrityFault(
             f"{given} holds {images} of the {expected} images of {self.database.title}"

@@ -39,7 +39,7 @@ def tables_in(database: Database, archives: Sequence[Archive], members: Members,
             for written in archive.unpack([Order(place.member, f"{scratch.name}/{target}")]):
                 path = scratch / target
                 if has_declared_header(database, asset.name, path) or written.sha256 in asset.accepted:
-                    origin = f"{archive.path.name}: {place.member.name}"
+                    origin = f"{archive.name}: {place.member.name}"
                     found.setdefault(asset.name, File(path, origin, (written.sha256, written.bytes)))
     return found
 

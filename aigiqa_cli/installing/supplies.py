@@ -41,7 +41,12 @@ class File:
     path: Path
     origin: str
     known: tuple[str, int] | None = None  # (sha256, bytes) where the transport has already computed them
+    published_name: str = ""  # of a download, whose path on disk is a key
     _pending: list[_Hashing] = field(default_factory=list, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.published_name or self.path.name
 
     def start_hashing(self) -> None:
         """Begin to hash in the background."""
@@ -82,4 +87,4 @@ def stored_source(database: Database, asset: Asset, file: File) -> StoredSource:
     same = [other for other in database.assets if asset.name in (other.name, other.substitutes)]
     proven, proof = vouch(same, digest)
     named = proven or asset
-    return StoredSource(named.name, asset.role, file.origin, file.path.name, length, digest, proof)
+    return StoredSource(named.name, asset.role, file.origin, file.name, length, digest, proof)
