@@ -83,13 +83,17 @@ class Outcome:
 
 @dataclass
 class Answer:
-    """The result of a command: data for machines, `show` for people, findings, and per-database outcomes."""
+    """The result of a command: data for machines, `show` for people, findings, and per-database outcomes.
+
+    `strict`: one fault is a fault of the whole (status error, never partial).
+    """
 
     data: Any = None
     show: Show = lambda _terminal: None
     findings: Sequence[Finding] = ()
     outcomes: Sequence[Outcome] = ()
     partial: bool = False
+    strict: bool = False
 
 
 class Desk:
@@ -175,7 +179,7 @@ def deliver(desk: Desk, answer: Answer) -> None:
         findings = [*answer.findings, *(finding for fault in faults for finding in fault.findings)]
         worst = max(faults, key=lambda fault: fault.exit_code, default=None)
         data = [outcome.as_json() for outcome in answer.outcomes] if answer.outcomes else answer.data
-        good = any(outcome.fault is None for outcome in answer.outcomes)
+        good = not answer.strict and any(outcome.fault is None for outcome in answer.outcomes)
         status = "ok" if not faults else "partial" if good else "error"
         status = "partial" if status == "ok" and answer.partial else status
         desk.terminal.envelope(envelope(desk.name, status, data, findings, worst))

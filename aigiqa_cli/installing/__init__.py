@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.index import read_rows
 from aigiqa_cli.installing import root_index
-from aigiqa_cli.installing.assembly import Assembly, Kept, Options, Picture
+from aigiqa_cli.installing.assembly import Assembly, Kept, Options
+from aigiqa_cli.installing.pictures import Picture
 from aigiqa_cli.installing.supplies import File, Supplies
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import Record, Root, Staging, drop_replaced, machine_faults, read_record, staging

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from aigiqa_cli import __version__, rules
-from aigiqa_cli.archives import Archive, Order, Unpacked, open_archive
+from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded, RefusedInput
+from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
 from aigiqa_cli.index import Row, compact_json, write_rows
 from aigiqa_cli.installing import labelling, matching, splitting
+from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import Record, Staging, StoredFile, StoredSource
@@ -21,7 +22,6 @@ from aigiqa_cli.store import Record, Staging, StoredFile, StoredSource
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database, Split
 
-MAX_LISTED = 20
 CHECKSUMS, INDEX, MANIFEST = "checksums.sha256", "index.csv", "database.yaml"
 _EXTENSIONS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "bmp": "bmp", "tif": "tiff", "tiff": "tiff"}
 
@@ -32,19 +32,6 @@ class Options:
 
     labels_only: bool = False
     require_hashes: bool = False
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One published image file."""
-
-    path: str
-    bytes: int
-    sha256: str
-    width: int
-    height: int
-    format: str
-    renamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +64,6 @@ class Assembly:
     split_notes: dict[str, str] = field(default_factory=dict)
     ignored: int = 0
     kept: Kept = field(default_factory=Kept)
-    _target_of: dict[matching.Place, str] = field(default_factory=dict)
 
     def build(self) -> Record:
         """Make the whole tree and its record; nothing is published yet."""
@@ -115,124 +101,45 @@ class Assembly:
             self._store_file(f"labels/{asset.published_name}")
         return labels
 
-    def _remember(self, asset_name: str, file: File) -> None:
-        source = stored_source(self.database, self.database.asset(asset_name), file)
-        if not source.proof:
-            if self.options.require_hashes:
+    def _remember(self, asset_name: str, file: File, content: str = "") -> None:
+        """Note where an asset came from and what vouches for it: its hash, a twin's, or that of its content."""
+        asset = self.database.asset(asset_name)
+        source = stored_source(self.database, asset, file)
+        if not source.proof and content and asset.content_sha256:
+            if content != asset.content_sha256:
                 raise IntegrityFault(
-                    f"no published hash vouches for {source.name}, and --require-hashes is given",
-                    hint="leave --require-hashes out to install it as unpinned",
+                    f"the images in {source.name} are not the published ones",
+                    fault="N30",
                     database=self.database.id,
                     phase="CHECK",
+                    findings=[
+                        Finding(self.database.id, source.name, "wrong content hash", asset.content_sha256, content)
+                    ],
                 )
-            if source.sha256:
-                self.warnings.append(
-                    f"{source.asset} is unpinned: no published hash vouches for SHA-256 {source.sha256}"
-                )
-            else:
-                self.warnings.append(f"{source.asset} is unpinned: it came as single files")
+            source = replace(source, proof="content")
+        if not source.proof:
+            self._note_unpinned(source)
         self.sources.append(source)
 
-    def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
-        matches = matching.match_images(members, labels.rows)
-        self._refuse_foreign(matches, archives)
-        self._check_complete(matches, archives)
-        self.ignored = len(members.places) - len(matches.used) + members.junk
-        plan = self._plan(archives, matches)
-        total = sum(order.member.bytes for orders in plan for order in orders)
-        self.reporter.phase(f"unpacking {self.database.title}", total=total)
-        problems: list[Finding] = []
-        copies: dict[str, set[str]] = {}
-        for number, (archive, orders) in enumerate(zip(archives, plan, strict=True)):
-            for written in archive.unpack(orders):
-                self.reporter.advance(written.bytes)
-                target = self._target_of[matching.Place(number, written.member)]
-                self._take(target, written, copies, problems)
-        problems += [
-            Finding(
-                self.database.id, target, "found twice with different bytes", "one image", f"{len(hashes)} versions"
-            )
-            for target, hashes in sorted(copies.items())
-            if len(hashes) > 1
-        ]
-        if problems:
+    def _note_unpinned(self, source: StoredSource) -> None:
+        if self.options.require_hashes:
             raise IntegrityFault(
-                f"{len(problems)} images of {self.database.title} are not what they should be: "
-                f"{problems[0].path}: {problems[0].problem}",
-                fault="I10",
+                f"no published hash vouches for {source.name}, and --require-hashes is given",
+                hint="leave --require-hashes out to install it as unpinned",
                 database=self.database.id,
-                phase="IMAGES",
-                findings=problems[:MAX_LISTED],
+                phase="CHECK",
             )
+        why = f"no published hash vouches for SHA-256 {source.sha256}" if source.sha256 else "it came as single files"
+        self.warnings.append(f"{source.asset} is unpinned: {why}")
+
+    def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
+        unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)
+        holders = {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
+        unpacking.run(labels.rows, holders)
+        self.pictures, self.ignored = unpacking.pictures, unpacking.ignored
+        content = content_sha256(self.pictures.values())
         for file in self.supplies.containers:
-            self._remember(self._image_asset(), file)
-
-    def _image_asset(self) -> str:
-        return self.database.assets_of("images")[0].name
-
-    def _refuse_foreign(self, matches: matching.Matches, archives: list[Archive]) -> None:
-        """Something that was given and holds nothing of this database is a mistake, not junk."""
-        useful = {place.container for place in matches.used}
-        tables = {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
-        for number, archive in enumerate(archives):
-            if number not in useful and archive.name not in tables:
-                found = ", ".join(member.name for member in archive.members[:3]) or "nothing"
-                wanted = next(iter([*matches.found, *matches.missing])).partition("/")[2]
-                raise RefusedInput(
-                    f"{archive.name} holds nothing of {self.database.title}: expected names such as {wanted}, "
-                    f"found {found}",
-                    hint=f"expected: {self._expected_archive()}",
-                    fault="A23",
-                    database=self.database.id,
-                    phase="LIST",
-                    findings=[Finding(self.database.id, str(archive.path), "not recognised", wanted, found)],
-                )
-
-    def _check_complete(self, matches: matching.Matches, archives: list[Archive]) -> None:
-        images = sum(target.startswith(matching.IMAGES) for target in matches.found)
-        low, high = self.database.expect.images
-        missing_references = [t for t in matches.missing if t.startswith(matching.REFERENCES)]
-        if low <= images <= high and not missing_references:
-            return
-        names = ", ".join(target.partition("/")[2] for target in matches.missing[:3])
-        given = ", ".join(archive.name for archive in archives) or "nothing"
-        expected = str(low) if low == high else f"{low} to {high}"
-        raise IntegrityFault(
-            f"{given} holds {images} of the {expected} images of {self.database.title}"
-            + (f"; missing: {names}{' ...' if len(matches.missing) > 3 else ''}" if matches.missing else ""),  # noqa: PLR2004
-            hint=f"expected: {self._expected_archive()}",
-            fault="A25",
-            database=self.database.id,
-            phase="IMAGES",
-            findings=[
-                Finding(self.database.id, t, "missing", "an image", "none") for t in matches.missing[:MAX_LISTED]
-            ],
-        )
-
-    def _expected_archive(self) -> str:
-        asset = self.database.asset(self._image_asset())
-        size = f", {asset.bytes:,} bytes" if asset.bytes else ""
-        return f"{asset.published_name}{size}" + (f", SHA-256 {asset.sha256}" if asset.sha256 else "")
-
-    def _plan(self, archives: list[Archive], matches: matching.Matches) -> list[list[Order]]:
-        """What each worker does: the first place of an image is written, further ones are only hashed."""
-        plan: list[list[Order]] = [[] for _ in archives]
-        for target, places in matches.found.items():
-            for number, place in enumerate(places):
-                to = f"{self.work.tree.name}/{target}" if number == 0 else ""
-                plan[place.container].append(Order(place.member, to, "header"))
-                self._target_of[place] = target
-        return plan
-
-    def _take(self, target: str, written: Unpacked, copies: dict[str, set[str]], problems: list[Finding]) -> None:
-        copies.setdefault(target, set()).add(written.sha256)
-        if written.problem:
-            problems.append(Finding(self.database.id, written.member.name, written.problem, "an image", ""))
-        elif written.to:
-            renamed = written.member.name.rpartition("/")[2] != target.partition("/")[2]
-            self.pictures[target] = Picture(
-                target, written.bytes, written.sha256, written.width, written.height, written.format, renamed
-            )
+            self._remember(self.database.assets_of("images")[0].name, file, content)
 
     def _rows(self, labels: rules.Labels) -> list[Row]:
         rows: list[Row] = []

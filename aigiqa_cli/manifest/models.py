@@ -113,7 +113,7 @@ class Asset(Strict):
     bytes: Count | None = None
     approximate_size: Text = ""  # as a page rounds it ("99.3 MB"), where the exact size is not known
     sha256: Sha256 | Literal[""] = ""
-    content_sha256: Sha256 | Literal[""] = ""
+    content_sha256: Sha256 | Literal[""] = ""  # over published names, lengths and hashes of the images, sorted
     twins: tuple[Twin, ...] = ()
     optional: Flag = False
     substitutes: Text = ""  # the asset whose content this repack carries in other bytes

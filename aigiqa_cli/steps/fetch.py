@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Exit, Fault, IntegrityFault, PersonNeeded
+from aigiqa_cli.errors import Exit, Fault, Finding, IntegrityFault, PersonNeeded
 from aigiqa_cli.installing import File, Options, Supplies, install, reusable
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.obtaining import Obtained, automatic, check_kind, shares
@@ -98,7 +98,9 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     needed = list(_needed(context, database, request))
     _demand_space(context, database, needed)
     for asset in needed:
-        _supply(supplies, asset, _obtain(obtained, database, asset, request))
+        file = _obtain(obtained, database, asset, request)
+        _compare_with_first_use(context, database, asset, file)
+        _supply(supplies, asset, file)
     left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
     options = Options(request.labels_only, request.require_hashes)
     try:
@@ -177,6 +179,22 @@ def _repacks(database: Database, asset: Asset) -> list[Asset]:
         for other in database.assets
         if other.substitutes == asset.name and other.sha256 and other.is_archive and automatic(other)
     ]
+
+
+def _compare_with_first_use(context: Context, database: Database, asset: Asset, file: File) -> None:
+    """Where nothing is pinned, the hash of the first download is: another one later is exit 4, not news."""
+    state = state_of(context.root, database.id)
+    first = [source for source in (state.record.sources if state.record else ()) if source.asset == asset.name]
+    if asset.accepted or not first or not first[0].sha256 or first[0].sha256 == file.digest[0]:
+        return
+    raise IntegrityFault(
+        f"{asset.published_name} is another file than the one that was installed first, and no published hash decides",
+        hint=f"if the new one is right: aigiqa remove {database.id}, then fetch again",
+        fault="N31",
+        database=database.id,
+        phase="CHECK",
+        findings=[Finding(database.id, asset.published_name, "changed upstream", first[0].sha256, file.digest[0])],
+    )
 
 
 def _supply(supplies: Supplies, asset: Asset, file: File) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Finding, RefusedInput, UsageFault
+from aigiqa_cli.installing.matching import IMAGES, REFERENCES
+from aigiqa_cli.installing.pictures import content_sha256
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
 from aigiqa_cli.store import read_record
 
@@ -34,29 +36,33 @@ def pinned_copy(context: Context, name: str) -> tuple[str, list[str]]:
     if record is None:
         raise UsageFault(f"{name} is not installed, so nothing is known to pin", hint=f"aigiqa fetch {name}")
     text = context.manifest_bytes(name).decode("utf-8")
+    content = content_sha256(file for file in record.files if file.path.startswith((IMAGES, REFERENCES)))
     pinned = []
     for source in record.sources:
-        if not source.proof and source.sha256 and source.role != "split":
-            text = _with_pin(text, source.asset, source.bytes, source.sha256)
-            pinned.append(f"{source.asset}: {source.bytes} bytes, SHA-256 {source.sha256}")
+        if source.proof or source.role == "split":
+            continue
+        pins = {"bytes": str(source.bytes), "sha256": source.sha256} if source.sha256 else {}
+        pins |= {"content_sha256": content} if source.role == IMAGES else {}
+        text = _with_pins(text, source.asset, pins)
+        pinned += [f"{source.asset}: {key} {value}" for key, value in pins.items()]
     if not pinned:
         raise UsageFault(f"every asset of {name} that is installed here is pinned already", hint=f"aigiqa info {name}")
     return text, pinned
 
 
-def _with_pin(text: str, asset: str, length: int, digest: str) -> str:
-    """Set `bytes` and `sha256` in the block of one asset; everything else stays as it is."""
+def _with_pins(text: str, asset: str, pins: dict[str, str]) -> str:
+    """Set keys in the block of one asset; everything else stays as it is."""
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):
         start = line.lstrip()
-        if start.rstrip("\n") in (f"- name: {asset}", f'- name: "{asset}"', f"- name: '{asset}'"):
+        if start.rstrip("\r\n") in (f"- name: {asset}", f'- name: "{asset}"', f"- name: '{asset}'"):
             indent = " " * (len(line) - len(start) + 2)
             end = next(
                 (n for n in range(number + 1, len(lines)) if lines[n].strip() and not lines[n].startswith(indent)),
                 len(lines),
             )
-            keys = (f"{indent}bytes:", f"{indent}sha256:")
+            keys = tuple(f"{indent}{key}:" for key in pins)
             block = [line for line in lines[number + 1 : end] if not line.startswith(keys)]
-            pin = [f"{indent}bytes: {length}\n", f"{indent}sha256: {digest}\n"]
-            return "".join([*lines[: number + 1], *pin, *block, *lines[end:]])
+            added = [f"{indent}{key}: {value}\n" for key, value in pins.items()]
+            return "".join([*lines[: number + 1], *added, *block, *lines[end:]])
     raise UsageFault(f"the manifest has no block `- name: {asset}` to pin", hint="write the hash by hand")

@@ -47,7 +47,7 @@ def verify(
         root_findings = verify_root(desk.context)
     if root_findings:
         outcomes.append(Outcome("", None, _damage([], root_findings)))
-    return Answer(outcomes=outcomes, show=lambda terminal: _show(terminal, results, outcomes))
+    return Answer(outcomes=outcomes, strict=True, show=lambda terminal: _show(terminal, results, outcomes))
 
 
 def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, repair: bool) -> Outcome:
