@@ -153,9 +153,16 @@ def command(function: Callable[..., Answer]) -> Callable[..., None]:
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + extra
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    run.__doc__ = f"{inspect.getdoc(function)}\n\n{EXIT_CODES}"
+    run.__doc__ = f"{_flowing(inspect.getdoc(function) or '')}\n\n{EXIT_CODES}"
     run.__name__ = function.__name__
     return run
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs as one line each, so that help wraps at the terminal's width and not at the source's."""
+    return "\n\n".join(
+        paragraph if paragraph.startswith(" ") else " ".join(paragraph.split("\n")) for paragraph in text.split("\n\n")
+    )
 
 
 @contextmanager

@@ -20,8 +20,8 @@ class Terminated(BaseException):
 def run() -> NoReturn:
     """The `aigiqa` command."""
     arguments = sys.argv[1:]
-    if arguments == ["--version"]:
-        sys.stdout.write(f"aigiqa {__version__}\n")
+    if "--version" in arguments and "--help" not in arguments:
+        _version(arguments)
         sys.exit(0)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
@@ -32,6 +32,25 @@ def run() -> NoReturn:
         _silence_stdout()
     gc.freeze()  # or the interpreter's last collection visits everything, only to free it with the process
     sys.exit(code)
+
+
+def _version(arguments: Sequence[str]) -> None:
+    """Answered before anything heavy is imported."""
+    if "--json" not in arguments:
+        sys.stdout.write(f"aigiqa {__version__}\n")
+        return
+    import json
+
+    data = {"version": __version__}
+    envelope = {
+        "aigiqa": __version__,
+        "command": "version",
+        "status": "ok",
+        "data": data,
+        "findings": [],
+        "error": None,
+    }
+    sys.stdout.write(json.dumps(envelope) + "\n")
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -61,7 +80,12 @@ def _command(arguments: Sequence[str]) -> int:
         show, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if show is None or code is None:
             raise
-        return _report(arguments, UsageFault(show(), hint="aigiqa --help, or aigiqa COMMAND --help", phase="PLAN"))
+        if not show() and "--json" not in arguments:
+            return int(code)  # help was asked for by giving nothing, and has been shown
+        return _report(
+            arguments,
+            UsageFault(show() or "no command is given", hint="aigiqa --help, or aigiqa COMMAND --help", phase="PLAN"),
+        )
     return result if isinstance(result, int) else 0
 
 

@@ -9,7 +9,7 @@ from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Exit, Fault, Finding, IntegrityFault, PersonNeeded
-from aigiqa_cli.installing import File, Options, Supplies, install, reusable
+from aigiqa_cli.installing import File, Options, Supplies, install, reusable, root_index
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.obtaining import Obtained, automatic, check_kind, shares
 from aigiqa_cli.states import DAMAGED, INSTALLED, State, state_of
@@ -62,6 +62,8 @@ def fetch(context: Context, database: Database, request: Request) -> Fetched:
     with locked(context.root, database.id, context.reporter):
         heal(context.root, database.id)
         if not request.force and _satisfied(context, database, request):
+            if root_index.check(context.root):  # a run may have been killed after its commit, before the root index
+                root_index.rebuild(context.root, context.reporter)
             return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=False)
         left_out = tuple(_install(context, database, request))
     return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=True, left_out=left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aigiqa_cli.context import Context
+from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import Leftover, discard, heal, installed_ids, leftovers, locked, machine_faults
 
 
@@ -15,6 +16,8 @@ def collect(context: Context, *, dry_run: bool) -> list[Leftover]:
             if context.root.locks.is_dir():
                 with locked(context.root, name, context.reporter):
                     heal(context.root, name)
+        if root_index.check(context.root):
+            root_index.rebuild(context.root, context.reporter)
         found = leftovers(context.root)
         for leftover in found:
             discard(context.root, leftover)

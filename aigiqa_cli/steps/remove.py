@@ -55,9 +55,10 @@ def remove(context: Context, name: str) -> Removed:
 def _discard(context: Context, record: Record, file: StoredFile) -> bool:
     """Remove one file if its bytes are the recorded ones, else move it to quarantine (False)."""
     context.reporter.advance(1)
-    path = context.root.folder(record.database) / file.path
-    if path.is_symlink() or not path.is_file():
-        return True
+    folder = context.root.folder(record.database)
+    path = folder / file.path
+    if path.is_symlink() or not path.is_file() or path.parent.resolve() != folder.resolve() / Path(file.path).parent:
+        return True  # not ours: a link that the user put there, or what lies behind one (S17)
     if sha256_file(path)[0] == file.sha256:
         path.unlink()
         return True
@@ -70,8 +71,9 @@ def _discard(context: Context, record: Record, file: StoredFile) -> bool:
 def _drop_empty_folders(folder: Path) -> list[str]:
     """Remove folders that are empty now; returns what is left, because it was never ours."""
     left = []
-    for parent, _, names in os.walk(folder, topdown=False):
-        left += [os.path.join(parent, name) for name in names]
+    for parent, folders, names in os.walk(folder, topdown=False):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        left += [os.path.join(parent, name) for name in (*names, *links)]
         if not os.listdir(parent):
             os.rmdir(parent)
     return sorted(left)

@@ -93,7 +93,7 @@ def read_record_at(path: Path, database: str) -> Record | None:
         return None
     try:
         return _parse(database, json.loads(data))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityFault(
             f"the record of {database} is damaged: {error}",
             hint=f"install it again: aigiqa fetch --force {database}",

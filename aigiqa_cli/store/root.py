@@ -74,14 +74,19 @@ class Root:
         return self.installed / f"{database}.json"
 
     def prepare(self) -> None:
-        """Create the folders of the root. Raises MachineFault where that is not possible."""
-        with machine_faults(f"preparing the root {self.path}", phase="PLAN"):
-            if self.path.exists() and not self.path.is_dir():
-                raise UsageFault(f"the root {self.path} is not a folder", hint="choose another one with --root")
-            self.path.mkdir(parents=True, exist_ok=True)
-            for folder in (self.installed, self.archives, self.partial, self.staging, self.replaced,
-                           self.quarantine, self.locks):  # fmt: skip
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Create the folders of the root. Raises MachineFault, or UsageFault if there can be no folder of that name."""
+        try:
+            with machine_faults(f"preparing the root {self.path}", phase="PLAN"):
+                self.path.mkdir(parents=True, exist_ok=True)
+                for folder in (self.installed, self.archives, self.partial, self.staging, self.replaced,
+                               self.quarantine, self.locks):  # fmt: skip
+                    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UsageFault(
+                f"the root {self.path} cannot be made: {error.strerror}: {error.filename}",
+                hint="choose another one with --root PATH",
+                phase="PLAN",
+            ) from error
 
     def demand_space(self, needed: int, files: int) -> None:
         """Before the first byte: room for `needed` bytes and `files` inodes? Raises MachineFault (S04, S05)."""

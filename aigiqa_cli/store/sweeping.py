@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from aigiqa_cli.store.root import Root
 from aigiqa_cli.store.staging import RECORD, abandoned
 
 REPLACED = "replaced"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # as `whole_file` names them
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ def leftovers(root: Root) -> list[Leftover]:
     found = [Leftover(path, "staging", _size(path)) for path in abandoned(root) if not (path / RECORD).exists()]
     found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if path.is_dir()]
     found += [Leftover(path, "partial download", _size(path)) for path in _entries(root.partial) if _unheld(path)]
+    found += [Leftover(path, "temporary file", _size(path)) for path in _temporaries(root) if _unheld(path)]
     kept = {source.sha256 for record in read_records(root) for source in record.sources}
     found += [
         Leftover(path, "archive of nothing installed", _size(path))
@@ -70,8 +73,9 @@ def retire(root: Root, folder: Path) -> list[Path]:
         record = None
     owned = {file.path: file.sha256 for file in record.files} if record else {}
     rescued = []
-    for parent, _, names in os.walk(folder, topdown=False):
-        for name in names:
+    for parent, folders, names in os.walk(folder, topdown=False):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for name in (*names, *links):
             path = Path(parent) / name
             relative = path.relative_to(folder).as_posix()
             if _is_ours(path, owned.get(relative, ""), root.folder(database) / relative):
@@ -101,6 +105,12 @@ def _rescue(root: Root, database: str, path: Path, relative: str, *, foreign: bo
     os.rename(path, home)
     fsync_folder(home.parent)
     return home
+
+
+def _temporaries(root: Root) -> list[Path]:
+    """What writers that were killed left beside the files that they were to replace."""
+    folders = (root.path, root.installed, root.replaced, root.quarantine)
+    return [path for folder in folders for path in _entries(folder) if _TEMPORARY.fullmatch(path.name)]
 
 
 def _entries(folder: Path) -> list[Path]:

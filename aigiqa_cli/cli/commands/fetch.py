@@ -25,7 +25,7 @@ def fetch(
     databases: Words = None,
     *,
     all_: Annotated[bool, typer.Option("--all", help="Every database of the catalogue.")] = False,
-    labels_only: Annotated[bool, typer.Option(help="Only labels and prompts, no images.")] = False,
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="Only labels and prompts, no images.")] = False,
     splits: Annotated[bool, typer.Option("--splits", help="Also the published split files.")] = False,
     mirror: Annotated[str, typer.Option(metavar="KIND", help="Only mirrors of this kind.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded; touch nothing.")] = False,
