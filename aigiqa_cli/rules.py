@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, BinaryIO
 
 from aigiqa_cli import tables
-from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
+from aigiqa_cli.errors import Finding, RefusedInput
 from aigiqa_cli.index import Row, prompt_id, unit_score
 from aigiqa_cli.manifest.scalars import compile_pattern, safe_relative_path
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Database, Join, LabelSource, Score, Table
+    from aigiqa_cli.manifest.models import Database, Join, LabelSource, Repeats, Score, Table
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 TASKS = ("t2i", "i2i")
@@ -46,6 +46,7 @@ class LabelRow:
     find: tuple[str, ...]
     extra: dict[str, object] = field(default_factory=dict)
     reference: Reference | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Labels:
 
     rows: tuple[LabelRow, ...]
     rejected: tuple[Finding, ...]
+    declared: tuple[Finding, ...] = ()  # rows that are no rows of their own, as the manifest says
+    unlabelled: tuple[LabelRow, ...] = ()  # images without a label row, indexed where the containers have them
 
 
 class _Rejected(ValueError):
@@ -70,20 +73,47 @@ def apply(database: Database, source: LabelSource, open_table: Opener) -> Labels
     Raises RefusedInput for a table that is not the declared one; single bad rows are returned as rejected.
     """
     joined = [_JoinedTable(database, join, open_table) for join in source.joins]
-    rows: list[LabelRow] = []
+    rows: dict[str, LabelRow] = {}
     rejected: list[Finding] = []
-    seen: dict[str, str] = {}
+    declared: list[Finding] = []
     for number, (where, cells) in enumerate(_stacked(database, source, open_table)):
         try:
             row = _label_row(source, joined, number, where, cells)
-            if first := seen.get(row.image_id):
-                raise _Rejected("the same image is labelled twice", "each name once", f"{row.image_id}, also {first}")
-            seen[row.image_id] = where
-            rows.append(row)
+            first = rows.get(row.image_id)
+            if first is None:
+                rows[row.image_id] = row
+            elif row.image_id in source.image.duplicates:
+                rows[row.image_id] = _with_other(first, row)
+                declared.append(Finding(database.id, where, "declared duplicate", first.where, row.image_id))
+            else:
+                found = f"{row.image_id}, also {first.where}"
+                raise _Rejected("the same image is labelled twice", "each name once", found)
         except _Rejected as error:
-            problem, expected, found = error.finding
-            rejected.append(Finding(database.id, where, problem, expected, found))
-    return Labels(tuple(rows), tuple(rejected))
+            rejected.append(Finding(database.id, where, *error.finding))
+    for table in joined:
+        rejected += table.unused_findings(database.id)
+    unlabelled = tuple(_unlabelled_row(source, name) for name in source.image.unlabelled if name not in rows)
+    return Labels(tuple(rows.values()), tuple(rejected), tuple(declared), unlabelled)
+
+
+def _with_other(first: LabelRow, second: LabelRow) -> LabelRow:
+    """The first of two label rows of one image, flagged, with the second's scores beside it."""
+    other = {name: text for name, text in second.fields.items() if name.startswith("mos_") and text}
+    value = next(iter(other.values())) if len(other) == 1 else other
+    return replace(first, extra=first.extra | {"mos_other": value}, flags=(*first.flags, "duplicate-label"))
+
+
+def _unlabelled_row(source: LabelSource, name: str) -> LabelRow:
+    """An image without a label row: what its name says, and nothing else."""
+    record = dict.fromkeys(re.findall(r"\{(\w+)\}", source.image.id_template), name)
+    for column, pattern in source.extract.items():
+        if match := compile_pattern(pattern).search(record.get(column, "")):
+            record |= {group: text or "" for group, text in match.groupdict().items()}
+    fields: Row = {"row": "", "prompt": "", "prompt_id": "", "generator": ""}
+    for target, origin in source.columns.items():
+        value = origin.const or record.get(origin.column, "")
+        fields[target] = source.recode.get(target, {}).get(value, value)
+    return LabelRow("", fields, name, (name,), {}, None, ("no-label",))
 
 
 def refuse_undeclared(labels: Labels, database: Database) -> None:
@@ -102,21 +132,14 @@ def refuse_undeclared(labels: Labels, database: Database) -> None:
     )
 
 
-def check_expectation(database: Database, labels: Labels) -> None:
+def check_expectation(database: Database, source: LabelSource, labels: Labels) -> None:
     """Counts and published statistics of the label rows against the manifest. Raises RefusedInput."""
-    expect, rows = database.expect, labels.rows
-    counts = {"rows": (len(rows), expect.rows)}
-    if expect.prompts:
-        counts["distinct prompts"] = (len({r.fields["prompt"] for r in rows if r.fields["prompt"]}), expect.prompts)
-    generators = [row.fields["generator"] for row in rows]
-    for slug in sorted({*expect.generators, *generators}):
-        counts[f"rows of generator {slug}"] = (generators.count(slug), expect.generators.get(slug, (0, 0)))
-    findings = [
-        Finding(database.id, "labels", what, _between(*bounds), str(found))
-        for what, (found, bounds) in counts.items()
-        if not bounds[0] <= found <= bounds[1]
-    ]
-    findings += _statistics_findings(database, rows)
+    rows = labels.rows
+    if source.partial is not None:
+        counts = {"rows": (len(rows), (source.partial, source.partial))}
+        findings = _count_findings(database, counts)
+    else:
+        findings = [*_count_findings(database, _counts(database, rows)), *_statistics_findings(database, rows)]
     if findings:
         listed = "; ".join(f"{f.problem}: expected {f.expected}, found {f.found}" for f in findings[:3])
         raise RefusedInput(
@@ -126,6 +149,25 @@ def check_expectation(database: Database, labels: Labels) -> None:
             phase="SCORES",
             findings=findings,
         )
+
+
+def _counts(database: Database, rows: tuple[LabelRow, ...]) -> dict[str, tuple[int, tuple[int, int]]]:
+    expect = database.expect
+    counts = {"rows": (len(rows), expect.rows)}
+    if expect.prompts:
+        counts["distinct prompts"] = (len({r.fields["prompt"] for r in rows if r.fields["prompt"]}), expect.prompts)
+    generators = [row.fields["generator"] for row in rows]
+    for slug in sorted({*expect.generators, *generators}):
+        counts[f"rows of generator {slug}"] = (generators.count(slug), expect.generators.get(slug, (0, 0)))
+    return counts
+
+
+def _count_findings(database: Database, counts: dict[str, tuple[int, tuple[int, int]]]) -> list[Finding]:
+    return [
+        Finding(database.id, "labels", what, _between(*bounds), str(found))
+        for what, (found, bounds) in counts.items()
+        if not bounds[0] <= found <= bounds[1]
+    ]
 
 
 def _statistics_findings(database: Database, rows: tuple[LabelRow, ...]) -> Iterator[Finding]:
@@ -155,15 +197,39 @@ def layout(database: Database, table: Table) -> tables.Layout:
 
 def _stacked(database: Database, source: LabelSource, open_table: Opener) -> Iterator[tuple[str, Cells]]:
     patterns = {column: compile_pattern(pattern) for column, pattern in source.extract.items()}
+    number = 0
     for table in source.tables:
-        shape = layout(database, table)
-        with open_table(table.file) as stream:
-            for line, cells in tables.rows(stream, shape):
-                record = dict(zip(table.columns, cells, strict=True))
-                for column, pattern in patterns.items():
-                    if match := pattern.search(record.get(column, "")):
-                        record |= {name: text or "" for name, text in match.groupdict().items()}
+        for where, record in _records(database, table, open_table):
+            record["row"] = str(number)
+            for column, pattern in patterns.items():
+                if match := pattern.search(record.get(column, "")):
+                    record |= {name: text or "" for name, text in match.groupdict().items()}
+            yield where, record
+            number += 1
+
+
+def _records(database: Database, table: Table, open_table: Opener) -> Iterator[tuple[str, Cells]]:
+    """The rows of one table as records; declared repeats of a key are one record."""
+    shape = layout(database, table)
+    seen: dict[str, Cells] = {}
+    with open_table(table.file) as stream:
+        for line, cells in tables.rows(stream, shape):
+            record = dict(zip(table.columns, cells, strict=True)) | table.constants
+            if table.repeats is None or _is_first(shape, line, table.repeats, record, seen):
                 yield f"{shape.name}:{line}", record
+
+
+def _is_first(shape: tables.Layout, line: int, repeats: Repeats, record: Cells, seen: dict[str, Cells]) -> bool:
+    """Is this the first row of its key? A later one must say the same."""
+    core = {name: text for name, text in record.items() if name not in repeats.ignore}
+    first = seen.setdefault(record[repeats.key], core)
+    if first is core:
+        return True
+    for name, text in core.items():
+        if text != first[name]:
+            problem = f"rows of {repeats.key} {record[repeats.key]} differ in {name}"
+            raise shape.refusal(line, problem, first[name], text, "T05")
+    return False
 
 
 class _JoinedTable:
@@ -171,25 +237,33 @@ class _JoinedTable:
 
     def __init__(self, database: Database, join: Join, open_table: Opener) -> None:
         self.join = join
-        with open_table(join.table.file) as stream:
-            shape = layout(database, join.table)
-            self.records = [
-                dict(zip(join.table.columns, cells, strict=True)) for _, cells in tables.rows(stream, shape)
-            ]
+        self.records: list[Cells] = []
         self.by_key: dict[str, Cells] = {}
-        for record in self.records if join.on else ():
-            if self.by_key.setdefault(record[join.on[1]], record) is not record:  # type: ignore[index]
-                raise IntegrityFault(f"{shape.name}: the key {record[join.on[1]]!r} stands twice")  # type: ignore[index]
+        self.used: set[str] = set()
+        for where, record in _records(database, join.table, open_table):
+            key = self._key(
+                (record | {"row": str(len(self.records))})[join.on[1]] if join.on else str(len(self.records))
+            )
+            self.records.append(record)
+            if self.by_key.setdefault(key, record) is not record:
+                raise RefusedInput(f"{where}: the key {key!r} stands twice", fault="T05", phase="SCORES")
 
     def cells(self, number: int, record: Mapping[str, str]) -> Cells:
-        if self.join.on is None:
-            if number >= len(self.records):
-                raise _Rejected(f"{self.join.table.file} has no row {number}", str(number + 1), str(len(self.records)))
-            return self.records[number]
-        key = record[self.join.on[0]]
-        if key not in self.by_key:
+        key = self._key(record[self.join.on[0]]) if self.join.on else str(number)
+        partner = self.by_key.get(key)
+        if partner is None and not self.join.optional:
             raise _Rejected(f"{self.join.table.file} has no row for it", f"a row {key}", "none")
-        return self.by_key[key]
+        self.used.add(key)
+        return partner if partner is not None else dict.fromkeys(self.join.table.columns, "")
+
+    def unused_findings(self, database: str) -> Iterator[Finding]:
+        """Rows that belong to nothing are lost rows, unless the manifest names them."""
+        for key in self.by_key:
+            if key not in self.used and key not in self.join.unused:
+                yield Finding(database, self.join.table.file, "a row belongs to no image", "a known key", key)
+
+    def _key(self, text: str) -> str:
+        return str(int(text)) if self.join.integer and text.isascii() and text.isdigit() else text
 
 
 def _label_row(source: LabelSource, joined: list[_JoinedTable], number: int, where: str, record: Cells) -> LabelRow:
@@ -199,11 +273,11 @@ def _label_row(source: LabelSource, joined: list[_JoinedTable], number: int, whe
         if not set(compile_pattern(pattern).groupindex) <= record.keys():
             raise _Rejected(f"column {column} does not follow the declared pattern", pattern, record.get(column, ""))
     fields = _plain_fields(source, record)
-    extra: dict[str, object] = {column: record[column] for column in source.extra}
+    extra: dict[str, object] = {name: record.get(column, "") for name, column in source.extra.items()}
     for dimension, score in source.scores.items():
         fields |= _score_fields(dimension, score, record, extra)
     fields["row"] = str(number)
-    image_id = _file_name(source.image.id, record[source.image.id])
+    image_id = _file_name(source.image.id, _fill(source.image.id_template, record))
     find = tuple(_fill(template, record) for template in source.image.find)
     if source.image.aliases:
         extra["aliases"] = [_fill(template, record) for template in source.image.aliases]
@@ -213,7 +287,7 @@ def _label_row(source: LabelSource, joined: list[_JoinedTable], number: int, whe
 def _plain_fields(source: LabelSource, record: Cells) -> Row:
     fields: Row = {}
     for target, origin in source.columns.items():
-        value = origin.const or record[origin.column]
+        value = origin.const or record.get(origin.column, "")
         names = source.recode.get(target)
         if names is not None:
             if value not in names:
@@ -230,32 +304,32 @@ def _plain_fields(source: LabelSource, record: Cells) -> Row:
 
 def _score_fields(dimension: str, score: Score, record: Cells, extra: dict[str, object]) -> Row:
     low, high = score.range
-    mos = _number(score.mos, record[score.mos], score)
+    mos = _number(score.mos, record.get(score.mos, ""), score)
     fields = {f"mos_{dimension}": mos, f"score_{dimension}": ""}
     if mos:
         if not low <= Decimal(mos) <= high:
             raise _Rejected(f"column {score.mos} is out of range", f"{low} to {high}", mos)
         fields[f"score_{dimension}"] = unit_score(mos, low, high)
     if score.std:
-        fields[f"std_{dimension}"] = _deviation(score.std, record[score.std], score)
+        fields[f"std_{dimension}"] = _deviation(score.std, record.get(score.std, ""), score)
     if score.raw_std:
-        extra[f"raw_std_{dimension}"] = _deviation(score.raw_std, record[score.raw_std], score)
+        extra[f"raw_std_{dimension}"] = _deviation(score.raw_std, record.get(score.raw_std, ""), score, shift=False)
     return fields
 
 
-def _deviation(column: str, text: str, score: Score) -> str:
-    value = _number(column, text, score)
+def _deviation(column: str, text: str, score: Score, *, shift: bool = True) -> str:
+    value = _number(column, text, score, shift=shift)
     if value and Decimal(value) < 0:
         raise _Rejected(f"column {column} is negative", "0 or more", value)
     return value
 
 
-def _number(column: str, text: str, score: Score) -> str:
+def _number(column: str, text: str, score: Score, *, shift: bool = True) -> str:
     if not text and score.optional:
         return ""
     if not NUMBER.fullmatch(text):
         raise _Rejected(f"column {column} is not a number", "a decimal number", repr(text))
-    if score.scale:
+    if score.scale and shift:
         return format(Decimal(text).scaleb(len(score.scale) - 1), "f")
     return text
 

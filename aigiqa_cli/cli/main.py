@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -11,6 +12,8 @@ from types import FrameType
 from typing import NoReturn
 
 from aigiqa_cli import __version__
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Terminated(BaseException):
@@ -30,6 +33,8 @@ def run() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         _silence_stdout()
+    except OSError as error:
+        code = _machine(arguments, error)
     gc.freeze()  # or the interpreter's last collection visits everything, only to free it with the process
     sys.exit(code)
 
@@ -42,7 +47,7 @@ def _version(arguments: Sequence[str]) -> None:
     import json
 
     data = {"version": __version__}
-    envelope = {
+    envelope: dict[str, object] = {
         "aigiqa": __version__,
         "command": "version",
         "status": "ok",
@@ -65,6 +70,8 @@ def _run(arguments: Sequence[str]) -> int:
         return _stopped(arguments, Exit.INTERRUPTED)
     except Terminated:
         return _stopped(arguments, Exit.TERMINATED)
+    except OSError as error:
+        return _machine(arguments, error) if error.errno in _DISK else _bug(arguments, error)
     except Exception as error:  # noqa: BLE001 - the edge: everything unforeseen is a bug and is shown as one
         return _bug(arguments, error)
 
@@ -76,6 +83,8 @@ def _command(arguments: Sequence[str]) -> int:
     app = build(arguments)
     try:
         result = app(list(arguments), standalone_mode=False, prog_name="aigiqa")
+    except SystemExit as error:  # typer's answer to a reader of stdout that has gone
+        raise BrokenPipeError from error
     except Exception as error:
         show, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if show is None or code is None:
@@ -87,6 +96,16 @@ def _command(arguments: Sequence[str]) -> int:
             UsageFault(show() or "no command is given", hint="aigiqa --help, or aigiqa COMMAND --help", phase="PLAN"),
         )
     return result if isinstance(result, int) else 0
+
+
+def _machine(arguments: Sequence[str], error: OSError) -> int:
+    """The disk behind stdout, or one that nobody expected to be written to, refuses."""
+    from aigiqa_cli.errors import MachineFault
+
+    _silence_stdout()
+    where = f" ({error.filename})" if error.filename else ""
+    message = f"the output cannot be written{where}: {error.strerror}"
+    return _report(arguments, MachineFault(message, hint="free some space, or write elsewhere", fault="S04"))
 
 
 def _stopped(arguments: Sequence[str], code: int) -> int:

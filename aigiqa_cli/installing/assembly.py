@@ -135,7 +135,7 @@ class Assembly:
     def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
         unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)
         holders = {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
-        unpacking.run(labels.rows, holders)
+        unpacking.run(labels, holders)
         self.pictures, self.ignored = unpacking.pictures, unpacking.ignored
         content = content_sha256(self.pictures.values())
         for file in self.supplies.containers:
@@ -144,9 +144,10 @@ class Assembly:
     def _rows(self, labels: rules.Labels) -> list[Row]:
         rows: list[Row] = []
         first: set[str] = set()
-        for label in labels.rows:
+        found = [u for u in labels.unlabelled if f"{matching.IMAGES}/{u.image_id}" in self.pictures]
+        for label in (*labels.rows, *found):
             picture = self.pictures.get(f"{matching.IMAGES}/{label.image_id}")
-            flags = _flags(label.image_id, picture, first)
+            flags = [*label.flags, *_flags(label.image_id, picture, first)]
             rows.append(
                 label.fields
                 | {
@@ -190,28 +191,30 @@ class Assembly:
                 self._published_split(split, rows)
 
     def _published_split(self, split: Split, rows: Sequence[Row]) -> None:
-        fresh = {asset.name for asset in splitting.split_assets(split)} & self.supplies.split_files.keys()
-        for resolved in splitting.from_files(split, rows, self._open_split_file):
-            self._write_split(resolved, rows)
+        resolved = set()
+        for fold in splitting.from_files(split, rows, self._open_split_file):
+            self._write_split(fold, rows)
+            resolved.add(fold.name)
+        fresh = set()
         for asset in splitting.split_assets(split):
-            if asset.name in fresh:
-                file = self.supplies.split_files[asset.name]
+            file = self.supplies.split_files.get(asset.name)
+            if file is not None:
                 digest, length = file.digest
                 _, proof = vouch([asset], digest)
                 self.sources.append(
                     StoredSource(asset.name, "split", file.origin, asset.published_name, length, digest, proof)
                 )
-        if not fresh:
-            self._keep_split(split)
+                fresh.add(asset.name)
+        self._keep_folds(split, resolved, fresh)
 
-    def _keep_split(self, split: Split) -> None:
-        """Published splits that were resolved before stay; the index has the same images."""
+    def _keep_folds(self, split: Split, resolved: set[str], fresh: set[str]) -> None:
+        """What was resolved before, and is not now, stays; the index has the same images."""
         for name, data in self.kept.splits.items():
-            if name == split.name or name.rpartition("-")[0] == split.name:
+            if name not in resolved and split.name in (name, name.rpartition("-")[0]):
                 self._write(f"splits/{name}.csv", data)
                 self.split_notes[name] = self.kept.split_notes.get(name, "")
-        prefix = split.name + "/"
-        self.sources += [s for s in self.kept.sources_of("split") if s.asset.startswith(prefix)]
+        before = [s for s in self.kept.sources_of("split") if s.asset.startswith(split.name + "/")]
+        self.sources += [source for source in before if source.asset not in fresh]
 
     def _open_split_file(self, name: str) -> BinaryIO | None:
         file = self.supplies.split_files.get(name)
@@ -248,7 +251,7 @@ class Assembly:
             index_sha256=index_sha256,
             sources=tuple(self.sources),
             files=tuple(sorted(self.files, key=lambda file: file.path)),
-            rejected=tuple(finding.as_json() for finding in labels.rejected),
+            rejected=tuple(finding.as_json() for finding in (*labels.rejected, *labels.declared)),
             ignored=self.ignored,
             warnings=tuple(self.warnings),
             splits=self.split_notes,

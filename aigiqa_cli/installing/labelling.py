@@ -67,7 +67,7 @@ def label_rows(database: Database, source: LabelSource, files: dict[str, File], 
         shutil.copyfile(files[name].path, folder / database.asset(name).published_name)
     labels = rules.apply(database, source, lambda name: (folder / database.asset(name).published_name).open("rb"))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, labels)
+    rules.check_expectation(database, source, labels)
     for name in source.needs:
         _check_pin(database, name, folder / database.asset(name).published_name)
     return labels

@@ -16,7 +16,7 @@ from aigiqa_cli.store import StoredFile
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database
-    from aigiqa_cli.rules import LabelRow
+    from aigiqa_cli.rules import Labels
 
 MAX_LISTED = 20
 MAX_NAMED = 3
@@ -55,13 +55,15 @@ class Unpacking:
     _problems: list[Finding] = field(default_factory=list)
     _copies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def run(self, rows: Iterable[LabelRow], table_holders: set[str]) -> None:
+    def run(self, labels: Labels, table_holders: set[str]) -> None:
         """Write every picture. `table_holders` are containers that are useful because of a label table in them.
 
         Raises RefusedInput for a container that holds nothing of this database, IntegrityFault if pictures are
         missing, no images, or there twice with different bytes.
         """
-        matches = match_images(self.members, rows)
+        matches = match_images(self.members, (*labels.rows, *labels.unlabelled))
+        optional = {f"{IMAGES}/{row.image_id}" for row in labels.unlabelled}
+        matches.missing = [target for target in matches.missing if target not in optional]
         self._refuse_foreign(matches, table_holders)
         self._check_complete(matches)
         self.ignored = len(self.members.places) - len(matches.used) + self.members.junk
@@ -130,7 +132,9 @@ class Unpacking:
     def _check_complete(self, matches: Matches) -> None:
         images = sum(target.startswith(IMAGES) for target in matches.found)
         low, high = self.database.expect.images
-        if low <= images <= high and all(target.startswith(IMAGES) for target in matches.missing):
+        spare = max(0, self.database.expect.rows[0] - low)  # rows that the manifest expects to have no image
+        missing_images = sum(target.startswith(IMAGES) for target in matches.missing)
+        if low <= images <= high and missing_images <= spare and missing_images == len(matches.missing):
             return
         more = " ..." if len(matches.missing) > MAX_NAMED else ""
         names = ", ".join(target.partition("/")[2] for target in matches.missing[:MAX_NAMED]) + more

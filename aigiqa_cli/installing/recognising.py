@@ -68,16 +68,15 @@ def sort_into(database: Database, given: Given, supplies: Supplies) -> bool:
     if given.shape != "table":
         return False
     digest = given.file.digest[0]
-    asset, _ = vouch((a for a in database.assets if a.role == "labels"), digest)
-    for candidate in database.assets_of("labels"):
-        if asset is candidate or (asset is None and has_declared_header(database, candidate.name, given.file.path)):
+    table, _ = vouch((asset for asset in database.assets if asset.role == "labels"), digest)
+    split_file, _ = vouch((asset for split in database.splits for asset in split_assets(split)), digest)
+    if table is None and split_file is not None:  # many have the very header of the label table
+        supplies.split_files[split_file.name] = given.file
+        return True
+    for candidate in (asset for asset in database.assets if asset.role == "labels"):
+        if table is candidate or (table is None and has_declared_header(database, candidate.name, given.file.path)):
             supplies.tables[candidate.name] = given.file
             return True
-    splits = (asset for split in database.splits for asset in split_assets(split))
-    asset, _ = vouch(splits, digest)
-    if asset is not None:
-        supplies.split_files[asset.name] = given.file
-        return True
     return False
 
 

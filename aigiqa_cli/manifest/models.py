@@ -36,7 +36,7 @@ Kind = Literal[
 ]
 Role = Literal["images", "references", "labels", "split", "weights"]
 AssetFormat = Literal["zip", "tar", "7z", "rar", "tree", "csv", "tsv", "json", "jsonl", "xlsx", "mat", "txt", "other"]
-TableFormat = Literal["csv", "tsv", "json"]
+TableFormat = Literal["csv", "tsv", "json", "jsonl", "xlsx", "mat"]
 Target = Literal["prompt", "generator", "setting", "task", "split"]
 
 NEEDED_BY_KIND: dict[str, tuple[str, ...]] = {
@@ -161,14 +161,23 @@ class Citation(Strict):
     note: Text = ""
 
 
+class Repeats(Strict):
+    """Rows with an equal `key` are one row; they may differ in the columns of `ignore` alone."""
+
+    key: Text
+    ignore: tuple[Text, ...] = ()
+
+
 class Table(Strict):
-    """A table file and the columns that it must have, in order."""
+    """A table file and the columns that it must have, in order. Every row also has the column `row`, 0-based."""
 
     file: RelativePath
     columns: Annotated[tuple[Text, ...], Field(min_length=1)]
     format: TableFormat | None = None  # default: the asset's
     encoding: Literal["utf-8", "gb18030", "utf-16"] = "utf-8"
     header: Flag = True
+    constants: dict[Text, Text] = {}  # further columns with one value for the whole table
+    repeats: Repeats | None = None
 
 
 class Join(Strict):
@@ -176,12 +185,19 @@ class Join(Strict):
 
     table: Table
     on: tuple[Text, Text] | None = None  # (column of the rows, column of this table); left out: by row
+    integer: Flag = False  # the keys are whole numbers: 007 and 7 are equal
+    optional: Flag = False  # rows without a partner are expected
+    unused: tuple[Text, ...] = ()  # keys of this table that are known to belong to no row
 
     @model_validator(mode="after")
     def _key_exists(self) -> Self:
-        if self.on and self.on[1] not in self.table.columns:
+        if self.on and self.on[1] not in (*self.table.columns, "row"):
             raise ValueError(f"the joined table has no column {self.on[1]}")
         return self
+
+
+def _same_names(value: Any) -> Any:
+    return {name: name for name in value} if isinstance(value, list) else value
 
 
 def _column_or_const(value: Any) -> Any:
@@ -225,10 +241,16 @@ class Score(Strict):
 class ImageRule(Strict):
     """How a label row finds its image: `find` are path endings with {column} places, tried in order, in any folder."""
 
-    id: Text
+    id: Text  # a column, or a name with {column} places
     find: Annotated[tuple[Text, ...], Field(min_length=1)]
     names: Pattern | Literal[""] = ""  # how image files are named; default: the pattern that extracts from `id`
     aliases: tuple[Text, ...] = ()
+    unlabelled: tuple[Text, ...] = ()  # images that the database has without a label row
+    duplicates: tuple[Text, ...] = ()  # images that are known to be labelled twice: the first row counts
+
+    @property
+    def id_template(self) -> str:
+        return self.id if "{" in self.id else "{" + self.id + "}"
 
 
 class ReferenceRule(Strict):
@@ -248,16 +270,18 @@ class LabelSource(Strict):
     joins: tuple[Join, ...] = ()
     columns: dict[Target, FieldSource]
     recode: dict[Target, dict[Text, Text]] = {}
-    extra: tuple[Text, ...] = ()
+    extra: Annotated[dict[Text, Text], BeforeValidator(_same_names)] = {}  # name in extra -> column
     scores: Annotated[dict[Dimension, Score], Field(min_length=1)]
     image: ImageRule
     reference: ReferenceRule | None = None
+    third_party: Text = ""  # whose copy this is, where it is not the authors' own
+    partial: Count | None = None  # how many rows it has, where it has only part of the database's
     evidence: Text = ""
 
     def known_columns(self) -> set[str]:
         """Every column that a rule may name."""
-        known = {column for table in self.tables for column in table.columns}
-        known |= {column for join in self.joins for column in join.table.columns}
+        known = {"row"} | {name for table in self.tables for name in (*table.columns, *table.constants)}
+        known |= {name for join in self.joins for name in (*join.table.columns, *join.table.constants)}
         for pattern in self.extract.values():
             known |= set(compile_pattern(pattern).groupindex)
         return known
@@ -266,11 +290,11 @@ class LabelSource(Strict):
         """Every column that the rules name."""
         yield from self.extract
         yield from (field.column for field in self.columns.values() if field.column)
-        yield from self.extra
+        yield from self.extra.values()
+        yield from (join.on[0] for join in self.joins if join.on)
         for score in self.scores.values():
             yield from (column for column in (score.mos, score.std, score.raw_std) if column)
-        yield self.image.id
-        templates = [*self.image.find, *self.image.aliases]
+        templates = [self.image.id_template, *self.image.find, *self.image.aliases]
         if self.reference:
             yield self.reference.when
             templates += [self.reference.name, *self.reference.find]

@@ -1,4 +1,4 @@
-"""Tables of text: one contract, `read(stream, layout) -> rows`, one file per family of formats.
+"""Tables of text: one contract, `rows(stream, layout)`, one file per family of formats.
 
 A row is (line number, cells as text). Cells are never typed here (T02); what a number is decides the rule that uses it.
 """
@@ -6,24 +6,12 @@ A row is (line number, cells as text). Cells are never typed here (T02); what a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
-from aigiqa_cli.tables import delimited, objects
+from aigiqa_cli.tables import delimited, matrix, objects, workbook
+from aigiqa_cli.tables.layout import Layout
 
-MAX_ROWS = 10_000_000
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a table must look like. `name` is the file for messages."""
-
-    name: str
-    format: str
-    columns: tuple[str, ...]
-    header: bool = True
-    encoding: str = "utf-8"
-
+__all__ = ["READERS", "Layout", "header_of", "rows"]
 
 NumberedRow = tuple[int, Sequence[str]]
 Reader = Callable[[BinaryIO, Layout], Iterator[NumberedRow]]
@@ -32,6 +20,9 @@ READERS: dict[str, Reader] = {
     "csv": lambda stream, layout: delimited.rows(stream, layout, ","),
     "tsv": lambda stream, layout: delimited.rows(stream, layout, "\t"),
     "json": objects.rows,
+    "jsonl": objects.line_rows,
+    "xlsx": workbook.rows,
+    "mat": matrix.rows,
 }
 
 

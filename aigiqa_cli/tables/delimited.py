@@ -5,15 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from aigiqa_cli.errors import Finding, RefusedInput
-
-if TYPE_CHECKING:
-    from aigiqa_cli.tables import Layout
-
-MAX_CELL = 1 << 20
-MAX_LISTED = 20
+from aigiqa_cli.tables.layout import MAX_CELL, Layout
 
 
 def rows(stream: BinaryIO, layout: Layout, delimiter: str) -> Iterator[tuple[int, Sequence[str]]]:
@@ -24,25 +18,35 @@ def rows(stream: BinaryIO, layout: Layout, delimiter: str) -> Iterator[tuple[int
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         if layout.header:
-            _check_header(tuple(next(reader, ())), layout)
+            layout.check_header(next(reader, ()))
         for cells in reader:
             if len(cells) != len(layout.columns):
-                raise _refused(
-                    layout, reader.line_num, "wrong number of cells", str(len(layout.columns)), str(len(cells)), "T07"
-                )
+                expected, found = str(len(layout.columns)), str(len(cells))
+                raise layout.refusal(reader.line_num, "wrong number of cells", expected, found, "T07")
             yield reader.line_num, cells
     except UnicodeDecodeError as error:
         found = f"byte {error.object[error.start]:#04x}"
-        raise _refused(
-            layout, reader.line_num + 1, "not in the declared encoding", layout.encoding, found, "T01"
-        ) from None
+        line = _undecodable_line(stream, encoding)
+        raise layout.refusal(line, "not in the declared encoding", layout.encoding, found, "T01") from None
     except csv.Error as error:
-        raise _refused(layout, reader.line_num, f"not a table: {error}", "", "", "T07") from None
+        raise layout.refusal(reader.line_num, f"not a table: {error}", fault="T07") from None
     finally:
         text.detach()
 
 
+def _undecodable_line(stream: BinaryIO, encoding: str) -> int:
+    """Text is decoded in blocks ahead of the rows, so the line of the bad byte is counted in the bytes."""
+    stream.seek(0)
+    data = stream.read()
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        return data.count(b"\n", 0, error.start) + 1
+    return 0
+
+
 def header_of(head: bytes) -> tuple[str, ...]:
+    """The cells of the first line of something that may be a delimited table; () if it is no text."""
     try:
         line = head.decode("utf-8-sig").splitlines()[:1]
     except UnicodeDecodeError as error:
@@ -54,30 +58,3 @@ def header_of(head: bytes) -> tuple[str, ...]:
         return tuple(next(csv.reader(line, delimiter=delimiter, strict=True), ()))
     except csv.Error:
         return ()
-
-
-def _check_header(found: tuple[str, ...], layout: Layout) -> None:
-    if found == layout.columns:
-        return
-    missing = [name for name in layout.columns if name not in found]
-    foreign = [name for name in found if name not in layout.columns]
-    parts = []
-    if missing:
-        parts.append(f"missing column {', '.join(missing)}")
-    if foreign:
-        parts.append(f"unexpected column {', '.join(foreign)}")
-    if len(set(found)) != len(found):
-        parts.append("a column stands twice")
-    problem = "; ".join(parts) or "the columns stand in another order"
-    raise _refused(layout, 1, problem, ",".join(layout.columns), ",".join(found), "T08")
-
-
-def _refused(layout: Layout, line: int, problem: str, expected: str, found: str, fault: str) -> RefusedInput:
-    where = f"{layout.name}:{line}"
-    detail = f" (expected {expected}, found {found})" if expected else ""
-    return RefusedInput(
-        f"{where}: {problem}{detail}",
-        fault=fault,
-        phase="SCORES",
-        findings=[Finding("", where, problem, expected, found)],
-    )

@@ -1,0 +1,43 @@
+"""What a table must look like, and the one way to refuse one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aigiqa_cli.errors import Finding, RefusedInput
+
+MAX_CELL = 1 << 20
+MAX_ROWS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`name` is the file for messages; `columns` are exact and in order; without a header they are positions."""
+
+    name: str
+    format: str
+    columns: tuple[str, ...]
+    header: bool = True
+    encoding: str = "utf-8"
+
+    def check_header(self, found: Sequence[str]) -> None:
+        """Raise RefusedInput (T08) unless `found` is the declared header."""
+        if tuple(found) == self.columns:
+            return
+        missing = [name for name in self.columns if name not in found]
+        foreign = [name for name in found if name not in self.columns]
+        parts = [f"missing column {', '.join(missing)}"] if missing else []
+        parts += [f"unexpected column {', '.join(foreign)}"] if foreign else []
+        parts += ["a column stands twice"] if len(set(found)) != len(found) else []
+        problem = "; ".join(parts) or "the columns stand in another order"
+        raise self.refusal(1, problem, ",".join(self.columns), ",".join(found), "T08")
+
+    def refusal(self, line: int, problem: str, expected: str = "", found: str = "", fault: str = "") -> RefusedInput:
+        """A fault that names file and line (0: the whole file), what was expected and what was found."""
+        where = f"{self.name}:{line}" if line else self.name
+        sides = [f"expected {expected}"] if expected else []
+        sides += [f"found {found}"] if found else []
+        detail = f" ({', '.join(sides)})" if sides else ""
+        findings = [Finding("", where, problem, expected, found)]
+        return RefusedInput(f"{where}: {problem}{detail}", fault=fault, phase="SCORES", findings=findings)
