@@ -181,7 +181,7 @@ def test_manifest_states_the_pins_and_its_expectations_hold():
     assert {asset.name: (asset.bytes, asset.sha256) for asset in database.assets} == PINNED
     found = rules.apply(database, database.labels[0], lambda name: io.BytesIO(b"".join(synthetic.stream(name))))
     assert not found.rejected
-    rules.check_expectation(database, found)
+    rules.check_expectation(database, database.labels[0], found)
     tasks = [row.fields["task"] for row in found.rows]
     assert tasks == ["t2i"] * 44 + ["i2i"] * 16
 
