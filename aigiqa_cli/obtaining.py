@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from aigiqa_cli import mirrors
@@ -17,7 +17,7 @@ from aigiqa_cli.transport.model import Received, Wanted
 from aigiqa_cli.transport.receive import receive
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Asset, Database, Mirror
+    from aigiqa_cli.manifest.models import Asset, Database, LabelSource, Mirror
 
 _DOWN = ("reported-dead", "withdrawn", "empty")
 
@@ -73,6 +73,48 @@ class Obtained:
         """The install is committed: the downloads have done their work."""
         for _, received in self.received:
             received.discard()
+
+
+def label_tables(
+    database: Database, get: Callable[[Asset], File], *, labels_only: bool, here: Iterable[str] = ()
+) -> dict[str, File]:
+    """The tables of the first label source that can be had; `here` are those that need not be fetched.
+
+    Tables without mirrors lie inside the image archive. Raises the fault of the first source if none can be had.
+    """
+    present = set(here)
+    first: Fault | None = None
+    for source in label_sources(database, labels_only=labels_only):
+        found: dict[str, File] = {}
+        try:
+            for asset in (database.asset(name) for name in source.needs):
+                if asset.mirrors and asset.name not in present:
+                    found[asset.name] = get(asset)
+        except Fault as fault:
+            if fault.exit_code not in (Exit.PERSON, Exit.INTEGRITY, Exit.TEMPORARY):
+                raise
+            first = first or fault
+            continue
+        return found
+    raise first or _only_inside(database)
+
+
+def label_sources(database: Database, *, labels_only: bool) -> list[LabelSource]:
+    """Label sources that may be fetched: other people's copies only where labels are to be had in no other way."""
+    if not labels_only:
+        return [source for source in database.labels if not source.third_party]
+    outside = [s for s in database.labels if all(database.asset(name).mirrors for name in s.needs)]
+    return sorted(outside, key=lambda source: bool(source.third_party))
+
+
+def _only_inside(database: Database) -> PersonNeeded:
+    inside = ", ".join(name for name in database.labels[0].needs if not database.asset(name).mirrors)
+    return PersonNeeded(
+        f"the labels of {database.title} ({inside}) are published only inside its image archive",
+        hint=f"aigiqa fetch {database.id}",
+        database=database.id,
+        phase="PLAN",
+    )
 
 
 def automatic(asset: Asset, kind: str = "") -> list[Mirror]:

@@ -141,9 +141,11 @@ def check_expectation(database: Database, source: LabelSource, labels: Labels) -
     else:
         findings = [*_count_findings(database, _counts(database, rows)), *_statistics_findings(database, rows)]
     if findings:
+        where = ", ".join(database.asset(table.file).published_name for table in source.tables)
+        findings = [replace(finding, path=where) for finding in findings]
         listed = "; ".join(f"{f.problem}: expected {f.expected}, found {f.found}" for f in findings[:3])
         raise RefusedInput(
-            f"the labels of {database.title} are not the published ones: {listed}",
+            f"{where}: the labels of {database.title} are not the published ones: {listed}",
             fault="T06",
             database=database.id,
             phase="SCORES",

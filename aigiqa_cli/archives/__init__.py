@@ -26,6 +26,14 @@ __all__ = ["Archive", "Member", "Order", "Unpacked", "detect_format", "is_junk",
 _PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGE_PARENT!r}); from aigiqa_cli.archives.worker import main; main()"
 _TAR_MAGIC_AT = 257
+# No token, proxy or home reaches the worker (K08). glibc keeps freed memory for the next member: handing that of every
+# member back to the system and asking for it anew costs the worker a third of its time.
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUTF8": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}
 _CPU_BYTES_PER_SECOND = 2_000_000
 _CPU_FLOOR = 120
 
@@ -88,7 +96,7 @@ class Archive:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(source, folder),
-                env={"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},  # no token, proxy or home reaches the worker (K08)
+                env=_ENVIRONMENT,
                 text=True,
                 encoding="utf-8",
             )

@@ -16,25 +16,25 @@ from aigiqa_cli import __version__
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came."""
+class Stopped(BaseException):
+    """A signal asked to stop. No KeyboardInterrupt: the parser would turn that into a silent exit."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def run() -> NoReturn:
     """The `aigiqa` command."""
     arguments = sys.argv[1:]
+    _open_closed_streams()
     if "--version" in arguments and "--help" not in arguments:
         _version(arguments)
         sys.exit(0)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
-    code = _run(arguments)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _silence_stdout()
-    except OSError as error:
-        code = _machine(arguments, error)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells in the background want it
+            signal.signal(number, _stop)
+    code = _finished(arguments, _run(arguments))
     gc.freeze()  # or the interpreter's last collection visits everything, only to free it with the process
     sys.exit(code)
 
@@ -66,10 +66,8 @@ def _run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return int(Exit.DONE)
-    except KeyboardInterrupt:
-        return _stopped(arguments, Exit.INTERRUPTED)
-    except Terminated:
-        return _stopped(arguments, Exit.TERMINATED)
+    except Stopped as stopped:
+        return _stopped(arguments, Exit.INTERRUPTED if stopped.number == signal.SIGINT else Exit.TERMINATED)
     except OSError as error:
         return _machine(arguments, error) if error.errno in _DISK else _bug(arguments, error)
     except Exception as error:  # noqa: BLE001 - the edge: everything unforeseen is a bug and is shown as one
@@ -83,8 +81,10 @@ def _command(arguments: Sequence[str]) -> int:
     app = build(arguments)
     try:
         result = app(list(arguments), standalone_mode=False, prog_name="aigiqa")
-    except SystemExit as error:  # typer's answer to a reader of stdout that has gone
-        raise BrokenPipeError from error
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # the parser's own way out, with exit status 1
+            raise ended.__context__ from None
+        raise
     except Exception as error:
         show, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if show is None or code is None:
@@ -143,8 +143,27 @@ def _report(arguments: Sequence[str], fault: object) -> int:
     return int(fault.exit_code)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+def _open_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) is None here, and its number would go to the next file that is opened."""
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # noqa: SIM115 - for good
+
+
+def _finished(arguments: Sequence[str], code: int) -> int:
+    """The exit code, once the answer has left this process; an answer that cannot be written was not given."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+    except OSError as error:
+        return max(code, _machine(arguments, error))
+    return code
 
 
 def _silence_stdout() -> None:

@@ -13,7 +13,7 @@ from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
 from aigiqa_cli.index import Row, compact_json, write_rows
-from aigiqa_cli.installing import labelling, matching, splitting
+from aigiqa_cli.installing import labelling, matching, nesting, splitting
 from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
 from aigiqa_cli.reporting import Reporter
@@ -63,6 +63,7 @@ class Assembly:
     warnings: list[str] = field(default_factory=list)
     split_notes: dict[str, str] = field(default_factory=dict)
     ignored: int = 0
+    holders: set[str] = field(default_factory=set)  # containers that are useful without holding images themselves
     kept: Kept = field(default_factory=Kept)
 
     def build(self) -> Record:
@@ -86,7 +87,11 @@ class Assembly:
         archives = []
         for file in self.supplies.containers:
             file.start_hashing()
-            archives.append(stack.enter_context(open_archive(file.path, self.work.folder, file.name)))
+            outer = stack.enter_context(open_archive(file.path, self.work.folder, file.name))
+            inner = nesting.unpack(self.database, outer, self.work.scratch)
+            archives += [outer, *(stack.enter_context(open_archive(p, self.work.folder, p.name)) for p in inner)]
+            if inner:
+                self.holders.add(outer.name)
         return archives
 
     def _labels(self, archives: list[Archive], members: matching.Members) -> rules.Labels:
@@ -134,8 +139,8 @@ class Assembly:
 
     def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
         unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)
-        holders = {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
-        unpacking.run(labels, holders)
+        self.holders |= {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
+        unpacking.run(labels, self.holders)
         self.pictures, self.ignored = unpacking.pictures, unpacking.ignored
         content = content_sha256(self.pictures.values())
         for file in self.supplies.containers:

@@ -32,7 +32,7 @@ def choose_source(database: Database, tables_at_hand: Sequence[str]) -> LabelSou
 def tables_in(database: Database, archives: Sequence[Archive], members: Members, scratch: Path) -> dict[str, File]:
     """Label tables that lie inside containers, under their published name and with their declared header."""
     found: dict[str, File] = {}
-    for asset in database.assets_of("labels"):
+    for asset in (asset for asset in database.assets if asset.role == "labels"):
         for number, place in enumerate(members.ending_with(asset.published_name)):
             target = f"table-{asset.published_name}-{number}"
             archive = archives[place.container]

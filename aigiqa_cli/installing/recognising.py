@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import tables
+from aigiqa_cli import rules, tables
 from aigiqa_cli.archives import detect_format, is_junk, open_archive
 from aigiqa_cli.errors import RefusedInput, UsageFault
 from aigiqa_cli.installing.labelling import has_declared_header
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database
 
 HEAD = 64 << 10
-ENOUGH = 0.5  # share of the expected images whose names must be in a container that nobody vouches for
+ENOUGH = 0.5  # share of the expected images, or columns, whose names must be in what nobody vouches for
 _PAGE = re.compile(rb"^\s*(<!doctype html|<html|<\?xml)", re.IGNORECASE)
 
 
@@ -78,6 +78,21 @@ def sort_into(database: Database, given: Given, supplies: Supplies) -> bool:
             supplies.tables[candidate.name] = given.file
             return True
     return False
+
+
+def header_fault(database: Database, path: Path) -> RefusedInput | None:
+    """What is wrong with the header of a table that is much like one of the label tables; None if it is like none."""
+    with path.open("rb") as stream:
+        found = tables.header_of(stream.read(HEAD))
+    declared = [table for source in database.labels for table in source.tables if table.header]
+    nearest = max(declared, key=lambda table: len({*table.columns} & {*found}), default=None)
+    if nearest is None or len({*nearest.columns} & {*found}) < ENOUGH * len(nearest.columns):
+        return None
+    try:
+        replace(rules.layout(database, nearest), name=path.name).check_header(found)
+    except RefusedInput as fault:
+        return fault
+    return None
 
 
 def whose(databases: Iterable[Database], given: Given, scratch: Path) -> Database | None:

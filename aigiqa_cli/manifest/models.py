@@ -116,6 +116,7 @@ class Asset(Strict):
     content_sha256: Sha256 | Literal[""] = ""  # over published names, lengths and hashes of the images, sorted
     twins: tuple[Twin, ...] = ()
     optional: Flag = False
+    nested: tuple[RelativePath, ...] = ()  # archives inside this one, as path endings; they are opened too
     substitutes: Text = ""  # the asset whose content this repack carries in other bytes
     evidence: Text = ""
     note: Text = ""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Exit, Fault, Finding, IntegrityFault, PersonNeeded
+from aigiqa_cli.errors import Exit, Fault, Finding, IntegrityFault
 from aigiqa_cli.installing import File, Options, Supplies, install, reusable, root_index
 from aigiqa_cli.installing.splitting import split_assets
-from aigiqa_cli.obtaining import Obtained, automatic, check_kind, shares
+from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares
 from aigiqa_cli.states import DAMAGED, INSTALLED, State, state_of
 from aigiqa_cli.store import Record, heal, locked
 
@@ -97,12 +97,13 @@ def _split_files_missing(database: Database, record: Record) -> bool:
 def _install(context: Context, database: Database, request: Request) -> list[str]:
     obtained = Obtained(context)
     supplies = Supplies()
-    needed = list(_needed(context, database, request))
+    needed = _archives_needed(context, database, request)
     _demand_space(context, database, needed)
+    _add_tables(obtained, database, supplies, request)
     for asset in needed:
         file = _obtain(obtained, database, asset, request)
         _compare_with_first_use(context, database, asset, file)
-        _supply(supplies, asset, file)
+        supplies.containers.append(file)
     left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
     options = Options(request.labels_only, request.require_hashes)
     try:
@@ -116,23 +117,24 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     return left_out
 
 
-def _needed(context: Context, database: Database, request: Request) -> list[Asset]:
-    """Label tables first: they are small, and without them the images are worth nothing."""
-    tables = [database.asset(name) for name in database.labels[0].needs]
-    outside = [asset for asset in tables if asset.mirrors]
+def _add_tables(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
+    """The label tables come first: they are small, and without them the images are worth nothing."""
+
+    def get(asset: Asset) -> File:
+        file = _obtain(obtained, database, asset, request)
+        _compare_with_first_use(obtained.context, database, asset, file)
+        return file
+
+    supplies.tables |= label_tables(database, get, labels_only=request.labels_only)
+
+
+def _archives_needed(context: Context, database: Database, request: Request) -> list[Asset]:
+    """The image assets, unless the installed images are those of this manifest."""
     if request.labels_only:
-        if len(outside) < len(tables):
-            inside = ", ".join(asset.name for asset in tables if not asset.mirrors)
-            raise PersonNeeded(
-                f"the labels of {database.title} ({inside}) are published only inside its image archive",
-                hint=f"aigiqa fetch {database.id}",
-                database=database.id,
-                phase="PLAN",
-            )
-        return outside
+        return []
     if not request.force and reusable(context.root, database) and not _damaged(context, database):
-        return outside
-    return [*outside, *database.assets_of("images", "references")]
+        return []
+    return list(database.assets_of("images", "references"))
 
 
 def _damaged(context: Context, database: Database) -> bool:
@@ -140,11 +142,9 @@ def _damaged(context: Context, database: Database) -> bool:
 
 
 def _demand_space(context: Context, database: Database, needed: list[Asset]) -> None:
-    archives = sum(asset.bytes or 0 for asset in needed if asset.is_archive)
-    others = sum(asset.bytes or 0 for asset in needed if not asset.is_archive)
+    archives = sum(asset.bytes or 0 for asset in needed)
     unpacked = int(archives * UNPACKED_PER_ARCHIVE_BYTE)
-    files = database.expect.images[1] if archives else 0
-    context.root.demand_space(archives + unpacked + 2 * others, files)
+    context.root.demand_space(archives + unpacked, database.expect.images[1] if needed else 0)
 
 
 def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
@@ -199,13 +199,6 @@ def _compare_with_first_use(context: Context, database: Database, asset: Asset, 
     )
 
 
-def _supply(supplies: Supplies, asset: Asset, file: File) -> None:
-    if asset.role == "labels":
-        supplies.tables[asset.name] = file
-    else:
-        supplies.containers.append(file)
-
-
 def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> list[str]:
     """Published split files are extras: those that cannot be had are reported, one line a split, and left out."""
     left_out = []
@@ -230,7 +223,9 @@ def _plan(context: Context, database: Database, request: Request) -> list[dict[s
     """What a fetch would download, from where, and how large it is."""
     if not request.force and _satisfied(context, database, request):
         return []
-    needed = list(_needed(context, database, request))
+    sources = label_sources(database, labels_only=request.labels_only)[:1]
+    needed = [database.asset(name) for source in sources for name in source.needs if database.asset(name).mirrors]
+    needed += _archives_needed(context, database, request)
     if request.splits:
         needed += [asset for split in database.splits for asset in split_assets(split)]
     return [

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigiqa_cli.archives import open_archive
 from aigiqa_cli.context import Context
-from aigiqa_cli.errors import Fault, Finding, PersonNeeded, RefusedInput
-from aigiqa_cli.installing import Options, Supplies, install, reusable
+from aigiqa_cli.errors import Fault, Finding, RefusedInput
+from aigiqa_cli.installing import File, Options, Supplies, install, reusable
 from aigiqa_cli.installing.labelling import choose_source
-from aigiqa_cli.installing.recognising import Given, look, sort_into, whose
-from aigiqa_cli.obtaining import Obtained
+from aigiqa_cli.installing.recognising import Given, header_fault, look, sort_into, whose
+from aigiqa_cli.obtaining import Obtained, label_tables
 from aigiqa_cli.states import State, state_of
 from aigiqa_cli.store import heal, locked
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Database
+    from aigiqa_cli.manifest.models import Asset, Database
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,7 @@ def import_paths(context: Context, database: Database, paths: Sequence[Path | Gi
     for path in paths:
         given = path if isinstance(path, Given) else look(path)
         if not sort_into(database, given, supplies):
-            why = given.why or "its header is that of none of the label tables"
-            raise RefusedInput(
-                f"{given.file.path.name} is not recognised as a file of {database.title}: {why}",
-                hint=f"what is expected: aigiqa info {database.id}",
-                fault="T08" if given.shape == "table" else "A23",
-                database=database.id,
-                phase="LIST",
-                findings=[Finding(database.id, str(given.file.path), "not recognised", "a published file", why)],
-            )
+            raise _unrecognised(database, given)
     context.root.prepare()
     with locked(context.root, database.id, context.reporter):
         heal(context.root, database.id)
@@ -94,37 +87,49 @@ def import_paths(context: Context, database: Database, paths: Sequence[Path | Gi
     return Imported(database.id, folder, state_of(context.root, database.id, database))
 
 
+def _unrecognised(database: Database, given: Given) -> RefusedInput:
+    """Why a path is no file of the database; of a table that is nearly one, the columns."""
+    path = given.file.path
+    fault = header_fault(database, path) if given.shape == "table" else None
+    if fault is None:
+        why = given.why or "its header is that of none of the label tables"
+        fault = RefusedInput(
+            f"{path.name} is not recognised as a file of {database.title}: {why}",
+            fault="T08" if given.shape == "table" else "A23",
+            phase="LIST",
+            findings=[Finding(database.id, str(path), "not recognised", "a published file", why)],
+        )
+    fault.database, fault.hint = database.id, f"what is expected: aigiqa info {database.id}"
+    return fault
+
+
 def _demand_space(context: Context, supplies: Supplies) -> None:
     sizes = [file.path.stat().st_size for file in supplies.containers if file.path.is_file()]
     context.root.demand_space(int(sum(sizes) * 1.25), 0)
 
 
 def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies) -> None:
-    """A required label table that was not given is fetched; one without mirrors must lie in a container."""
+    """A required label table that was not given, and lies in no container, is fetched."""
     if choose_source(database, list(supplies.tables)) is not None:
         return
-    for name in database.labels[0].needs:
-        asset = database.asset(name)
-        if name in supplies.tables or not asset.mirrors:
-            continue
-        if supplies.containers and _inside(obtained.context, database, supplies, name):
-            continue
+    here = {*supplies.tables, *_tables_inside(obtained.context, database, supplies)}
+    if choose_source(database, list(here)) is not None:
+        return
+
+    def get(asset: Asset) -> File:
         try:
-            supplies.tables[name] = obtained.file(database, asset)
+            return obtained.file(database, asset)
         except Fault as fault:
-            fault.message = f"the label table {name} was not given and could not be fetched: {fault.message}"
-            if isinstance(fault, PersonNeeded) and not fault.hint:
-                fault.hint = f"aigiqa import {database.id} ARCHIVE {name}"
+            fault.message = f"the label table {asset.name} was not given and could not be fetched: {fault.message}"
             raise
 
+    supplies.tables |= label_tables(database, get, labels_only=not supplies.containers, here=here)
 
-def _inside(context: Context, database: Database, supplies: Supplies, name: str) -> bool:
-    """Does one of the containers hold a member with the table's published name?"""
-    from aigiqa_cli.archives import open_archive
 
-    wanted = database.asset(name).published_name
+def _tables_inside(context: Context, database: Database, supplies: Supplies) -> set[str]:
+    """Label assets whose published name is that of a member of a container."""
+    names: set[str] = set()
     for file in supplies.containers:
-        with open_archive(file.path, context.root.staging) as archive:
-            if any(member.name.rpartition("/")[2] == wanted for member in archive.members):
-                return True
-    return False
+        with open_archive(file.path, context.root.staging, file.name) as archive:
+            names |= {member.name.rpartition("/")[2] for member in archive.members}
+    return {a.name for a in database.assets if a.role == "labels" and a.published_name.rpartition("/")[2] in names}
