@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import Root
-from aigiqa_cli.transport.session import Session
+
+if TYPE_CHECKING:
+    from aigiqa_cli.transport.session import Session
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Context:
     @cached_property
     def session(self) -> Session:
         """The one HTTP session of this command."""
+        from aigiqa_cli.transport.session import Session
+
         return Session(settings=self.settings)
 
     def manifest_bytes(self, database: str) -> bytes:

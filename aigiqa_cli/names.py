@@ -35,3 +35,11 @@ def unsafe_reason(name: str) -> tuple[str, str]:  # noqa: C901 - one gate, one l
     if unicodedata.normalize("NFC", name) != name:
         return "is not in composed Unicode form (NFC)", "S13"
     return "", ""
+
+
+def safe_relative_path(name: str) -> str:
+    """Return `name` if it is a relative POSIX path that is safe on every platform, else raise ValueError."""
+    reason, _ = unsafe_reason(name)
+    if reason:
+        raise ValueError(f"the path {name!r} {reason}")
+    return name

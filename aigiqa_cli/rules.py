@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from aigiqa_cli import tables
 from aigiqa_cli.errors import Finding, RefusedInput
 from aigiqa_cli.index import Row, prompt_id, unit_score
-from aigiqa_cli.manifest.scalars import compile_pattern, safe_relative_path
+from aigiqa_cli.names import safe_relative_path
+from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database, Join, LabelSource, Repeats, Score, Table

@@ -20,7 +20,7 @@ import pytest
 from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
 from aigiqa_cli.manifest.models import Database, Published, Split, SplitFile
-from aigiqa_cli.manifest.scalars import compile_pattern
+from aigiqa_cli.patterns import compile_pattern
 
 ID = "agiqa3k"
 SHARED = Path(os.environ.get("AIGIQA_SHARED") or Path(__file__).parent.parent.parent / "shared")

@@ -13,7 +13,7 @@ from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import Exit, Finding, RefusedInput
 from aigiqa_cli.manifest import VOCABULARY_NAME, json_schema, load, load_vocabulary
 from aigiqa_cli.manifest.models import Database
-from aigiqa_cli.manifest.scalars import compile_pattern
+from aigiqa_cli.patterns import compile_pattern
 
 SMALL = """\
 schema: 1

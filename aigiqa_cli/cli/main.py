@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ class Stopped(BaseException):
 def run() -> NoReturn:
     """The `aigiqa` command."""
     arguments = sys.argv[1:]
-    _open_closed_streams()
+    _prepare_streams()
     if "--version" in arguments and "--help" not in arguments:
         _version(arguments)
         sys.exit(0)
@@ -147,12 +148,15 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
-def _open_closed_streams() -> None:
+def _prepare_streams() -> None:
     """A stream that the caller closed (`>&-`) is None here, and its number would go to the next file that is opened."""
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # noqa: SIM115 - for good
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # U05: what the terminal cannot show is spelled out
 
 
 def _finished(arguments: Sequence[str], code: int) -> int:

@@ -13,10 +13,10 @@ from aigiqa_cli.installing.assembly import Assembly, Kept, Options
 from aigiqa_cli.installing.pictures import Picture
 from aigiqa_cli.installing.supplies import File, Supplies
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.store import Record, Root, Staging, drop_replaced, machine_faults, read_record, staging
+from aigiqa_cli.store import Record, Root, Staging, StoredSource, drop_replaced, machine_faults, read_record, staging
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Database
+    from aigiqa_cli.manifest.models import Asset, Database
 
 __all__ = ["File", "Options", "Supplies", "install", "reusable", "root_index"]
 
@@ -43,9 +43,16 @@ def reusable(root: Root, database: Database) -> Record | None:
     record = read_record(root, database.id)
     if record is None or record.state != "installed":
         return None
-    wanted = {asset.name for asset in database.assets if asset.role in ("images", "references")}
-    held = {source.asset for source in record.sources if source.role in ("images", "references")}
-    return record if held and held <= wanted else None
+    wanted = {asset.name: asset for asset in database.assets if asset.role in ("images", "references")}
+    held = [source for source in record.sources if source.role in ("images", "references")]
+    return record if held and all(_still_wanted(source, wanted.get(source.asset)) for source in held) else None
+
+
+def _still_wanted(source: StoredSource, asset: Asset | None) -> bool:
+    """Not if a manifest that pinned these bytes pins others now."""
+    if asset is None:
+        return False
+    return source.proof not in ("sha256", "twin") or not asset.accepted or source.sha256 in asset.accepted
 
 
 def _kept(root: Root, database: Database, work: Staging, *, images: bool) -> Kept:

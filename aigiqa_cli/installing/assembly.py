@@ -74,7 +74,7 @@ class Assembly:
             labels = self._labels(archives, members)
             if self.kept.pictures:
                 self.pictures = {picture.path: picture for picture in self.kept.pictures}
-                self.sources += self.kept.sources_of("images", "references")
+                self._remember_kept()
             elif not self.options.labels_only:
                 self._images(archives, members, labels)
         rows = self._rows(labels)
@@ -125,6 +125,17 @@ class Assembly:
         if not source.proof:
             self._note_unpinned(source)
         self.sources.append(source)
+
+    def _remember_kept(self) -> None:
+        """The kept images came from where they came from; what vouches for them now, this manifest says."""
+        content = content_sha256(self.pictures.values())
+        for former in self.kept.sources_of("images", "references"):
+            asset = self.database.asset(former.asset)
+            proof = vouch([asset], former.sha256)[1] or ("content" if content == asset.content_sha256 else "")
+            source = replace(former, proof=proof)
+            if not proof:
+                self._note_unpinned(source)
+            self.sources.append(source)
 
     def _note_unpinned(self, source: StoredSource) -> None:
         if self.options.require_hashes:

@@ -14,7 +14,7 @@ from aigiqa_cli.errors import RefusedInput, UsageFault
 from aigiqa_cli.installing.labelling import has_declared_header
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.installing.supplies import File, Supplies, vouch
-from aigiqa_cli.manifest.scalars import compile_pattern
+from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from aigiqa_cli import tables
 from aigiqa_cli.errors import Finding, IntegrityFault
 from aigiqa_cli.index import Row
-from aigiqa_cli.manifest.scalars import compile_pattern
+from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Mirror, Published, Rule, Split, SplitFile

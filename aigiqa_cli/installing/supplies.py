@@ -6,10 +6,13 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.manifest.models import Asset, Database
 from aigiqa_cli.store import StoredSource
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Asset, Database
 
 
 class _Hashing(threading.Thread):

@@ -24,8 +24,8 @@ from aigiqa_cli.manifest.scalars import (
     Slug,
     Text,
     Url,
-    compile_pattern,
 )
+from aigiqa_cli.patterns import compile_pattern
 
 SCHEMA = 1
 MAX_MIRRORS = 20
@@ -58,7 +58,7 @@ ARCHIVES = ("zip", "tar", "7z", "rar")
 class Strict(BaseModel):
     """A record that refuses unknown keys and never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Health(Strict):

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from aigiqa_cli.names import unsafe_reason
+from aigiqa_cli.names import safe_relative_path
+from aigiqa_cli.patterns import compile_pattern
 
 MAX_PATTERN = 500
 
@@ -57,24 +57,6 @@ def _date(value: Any) -> Any:
             raise ValueError("expected a date such as 2024-02-19")
         return date.fromisoformat(value)
     return value
-
-
-def safe_relative_path(name: str) -> str:
-    """Return `name` if it is a relative POSIX path that is safe on every platform, else raise ValueError."""
-    reason, _ = unsafe_reason(name)
-    if reason:
-        raise ValueError(f"the path {name!r} {reason}")
-    return name
-
-
-@lru_cache(maxsize=256)
-def compile_pattern(pattern: str) -> Any:
-    """Compile with RE2: matching takes linear time whatever the pattern is (M08)."""
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern, options)
 
 
 def _pattern(value: str) -> str:

@@ -23,6 +23,8 @@ def rows(stream: BinaryIO, layout: Layout, delimiter: str) -> Iterator[tuple[int
             if len(cells) != len(layout.columns):
                 expected, found = str(len(layout.columns)), str(len(cells))
                 raise layout.refusal(reader.line_num, "wrong number of cells", expected, found, "T07")
+            if "\0" in "".join(cells):
+                raise layout.refusal(reader.line_num, "a zero byte stands in a cell", "text", fault="T07")
             yield reader.line_num, cells
     except UnicodeDecodeError as error:
         found = f"byte {error.object[error.start]:#04x}"

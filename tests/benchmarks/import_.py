@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import measure
 from material import Material
 from measure import Command, Row
@@ -17,17 +19,20 @@ def rows(material: Material, runs: int | None) -> list[Row]:
     aigiqa = measure.program("aigiqa")
     for name in ("unzip", "sha256sum"):
         measure.program(name)
-    root, plain = material.folder / "root", material.folder / "plain"
+    root, plain, aside = (material.folder / name for name in ("root", "plain", "aside"))
+    measure.demand_space(material.folder, 3 * material.archive.stat().st_size)
     a = Command(
         (aigiqa, "--root", str(root), "-q", "import", "bench", str(material.archive), str(material.labels)),
         settings=material.settings,
-        before=measure.fresh(root),
+        before=measure.fresh(root, aside),
     )
-    b = Command(("sh", "-c", PEER, "sh", str(material.archive), str(plain)), before=measure.fresh(plain))
-    row, peak = measure.compare(NAME, a, b, runs=runs or RUNS, target=TARGET)
-    _demand_complete(material)
-    measure.fresh(root)()
-    measure.fresh(plain)()
+    b = Command(("sh", "-c", PEER, "sh", str(material.archive), str(plain)), before=measure.fresh(plain, aside))
+    try:
+        row, peak = measure.compare(NAME, a, b, runs=runs or RUNS, target=TARGET)
+        _demand_complete(material)
+    finally:
+        for folder in (root, plain, aside):
+            shutil.rmtree(folder, ignore_errors=True)
     return [row, measure.memory_row(NAME, peak)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import measure
 from material import Material
 from measure import Command, Row
@@ -19,11 +21,11 @@ def rows(material: Material, runs: int | None) -> list[Row]:
         Command(
             (*common, "import", "bench", str(material.archive), str(material.labels)),
             settings=material.settings,
-            before=measure.fresh(root),
+            before=lambda: shutil.rmtree(root, ignore_errors=True),
         )
     )
     a = Command((*common, "verify", "bench"), settings=material.settings)
     b = Command((sha256sum, "-c", "--quiet", "checksums.sha256"), folder=root / "bench")
     row, peak = measure.compare(NAME, a, b, runs=runs or RUNS, target=TARGET)
-    measure.fresh(root)()
+    shutil.rmtree(root)
     return [row, measure.memory_row(NAME, peak)]

@@ -11,9 +11,6 @@ from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
 from aigiqa_cli.errors import Fault, UsageFault
 from aigiqa_cli.installing import root_index
-from aigiqa_cli.steps.fetch import Request
-from aigiqa_cli.steps.fetch import fetch as fetch_one
-from aigiqa_cli.steps.set_aside import set_aside
 from aigiqa_cli.steps.verify import FOREIGN, Verified, require_sound, verify_root
 from aigiqa_cli.steps.verify import verify as verify_one
 from aigiqa_cli.store import installed_ids
@@ -66,6 +63,10 @@ def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, r
 
 def _repair(desk: Desk, name: str, found: Verified) -> None:
     """Set aside what does not match, then let a fetch restore what is missing now."""
+    from aigiqa_cli.steps.fetch import Request
+    from aigiqa_cli.steps.fetch import fetch as fetch_one
+    from aigiqa_cli.steps.set_aside import set_aside
+
     for path in set_aside(desk.context, name, found.findings):
         desk.context.reporter.note(f"kept in quarantine: {path}")
     if any(finding.problem != FOREIGN for finding in found.findings):
