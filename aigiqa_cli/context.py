@@ -29,7 +29,7 @@ class Context:
         """The one HTTP session of this command."""
         from aigiqa_cli.transport.session import Session
 
-        return Session(settings=self.settings)
+        return Session(settings=self.settings, scratch=self.root.partial)
 
     def manifest_bytes(self, database: str) -> bytes:
         """The manifest file, as it is copied into an install."""

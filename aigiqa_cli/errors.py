@@ -49,6 +49,9 @@ class Finding:
         return asdict(self)
 
 
+DOWN = ("reported-dead", "withdrawn", "empty")  # states of a mirror that is not worth trying first
+
+
 @dataclass(frozen=True)
 class Share:
     """A link that only a person can open, with all that the person needs to know."""

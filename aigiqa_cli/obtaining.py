@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import Exit, Fault, PersonNeeded, Share, UsageFault
+from aigiqa_cli.errors import DOWN, Exit, Fault, PersonNeeded, Share, UsageFault
 from aigiqa_cli.installing.supplies import File
 from aigiqa_cli.store import fsync_folder
 from aigiqa_cli.transport.model import Received, Wanted
 from aigiqa_cli.transport.receive import receive
+from aigiqa_cli.transport.tree import ReceivedTree, receive_tree
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database, LabelSource, Mirror
-
-_DOWN = ("reported-dead", "withdrawn", "empty")
 
 
 class Obtained:
@@ -27,7 +26,7 @@ class Obtained:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.received: list[tuple[Asset, Received]] = []
+        self.received: list[tuple[Asset, Received | ReceivedTree]] = []
 
     def file(self, database: Database, asset: Asset, kind: str = "") -> File:
         """The asset's bytes, from the kept archives or a mirror. Raises a Fault that lists every share."""
@@ -36,12 +35,11 @@ class Obtained:
             return kept
         if not any(mirror.kind == kind for mirror in asset.mirrors):
             kind = ""  # a label table is on GitHub alone, also where the images are asked for from another host
-        sources = [mirrors.source(mirror, self.context.session) for mirror in automatic(asset, kind)]
-        if not sources:
+        hosts = automatic(asset, kind)
+        if not hosts:
             raise _by_hand(database, asset, kind)
-        wanted = Wanted(asset.published_name, asset.format, asset.bytes, asset.sha256, asset.accepted)
         try:
-            received = receive(wanted, sources, self.context.root.partial, self.context.session, self.context.reporter)
+            received = self._tree(asset, hosts) if asset.is_tree else self._one(asset, hosts)
         except Fault as fault:
             fault.database = database.id
             if fault.exit_code in (Exit.PERSON, Exit.TEMPORARY, Exit.INTEGRITY):
@@ -49,7 +47,28 @@ class Obtained:
                 fault.hint = fault.hint or next((share.next for share in fault.shares), "")
             raise
         self.received.append((asset, received))
-        return File(received.path, received.source, (received.sha256, received.bytes), asset.published_name)
+        digest = None if isinstance(received, ReceivedTree) else (received.sha256, received.bytes)
+        return File(received.path, received.source, digest, asset.published_name)
+
+    def _one(self, asset: Asset, hosts: Sequence[Mirror]) -> Received:
+        context = self.context
+        sources = [mirrors.source(mirror, context.session) for mirror in hosts]
+        wanted = Wanted(asset.published_name, asset.format, asset.bytes, asset.sha256, asset.accepted)
+        return receive(wanted, sources, context.root.partial, context.session, context.reporter)
+
+    def _tree(self, asset: Asset, hosts: Sequence[Mirror]) -> ReceivedTree:
+        context = self.context
+        sources = [mirrors.tree_source(mirror, context.session) for mirror in hosts]
+        wanted = Wanted(asset.published_name, asset.format)
+        return receive_tree(wanted, sources, context.root.partial, context.session, context.reporter)
+
+    def installed_table(self, database: Database, asset: Asset) -> File | None:
+        """A label table that is installed and proven need not be fetched again."""
+        path = self.context.root.folder(database.id) / "labels" / asset.published_name
+        if asset.role != "labels" or not path.is_file():
+            return None
+        found = sha256_file(path)
+        return File(path, "installed before", found) if found[0] in asset.accepted else None
 
     def _kept(self, asset: Asset) -> File | None:
         for digest in asset.accepted:
@@ -64,7 +83,7 @@ class Obtained:
         """Move the archives that were downloaded into their store, durably."""
         folder = self.context.root.archives
         for asset, received in self.received:
-            if asset.is_archive:
+            if asset.is_archive and isinstance(received, Received):
                 os.chmod(received.path, 0o444)
                 os.rename(received.path, folder / received.sha256)
         fsync_folder(folder)
@@ -76,15 +95,24 @@ class Obtained:
 
 
 def label_tables(
-    database: Database, get: Callable[[Asset], File], *, labels_only: bool, here: Iterable[str] = ()
+    database: Database,
+    get: Callable[[Asset], File],
+    *,
+    labels_only: bool,
+    here: Iterable[str] = (),
+    opened: bool = False,
 ) -> dict[str, File]:
     """The tables of the first label source that can be had; `here` are those that need not be fetched.
 
-    Tables without mirrors lie inside the image archive. Raises the fault of the first source if none can be had.
+    Tables without mirrors lie inside the image archive, unless it was `opened` and they are not `here`. Raises the
+    fault of the first source if none can be had.
     """
     present = set(here)
     first: Fault | None = None
-    for source in label_sources(database, labels_only=labels_only):
+    sources = label_sources(database, labels_only=labels_only, here=present, opened=opened)
+    if opened and not labels_only and not sources:
+        return {}
+    for source in sources:
         found: dict[str, File] = {}
         try:
             for asset in (database.asset(name) for name in source.needs):
@@ -99,12 +127,26 @@ def label_tables(
     raise first or _only_inside(database)
 
 
-def label_sources(database: Database, *, labels_only: bool) -> list[LabelSource]:
-    """Label sources that may be fetched: other people's copies only where labels are to be had in no other way."""
+def label_sources(
+    database: Database, *, labels_only: bool, here: Iterable[str] = (), opened: bool = False
+) -> list[LabelSource]:
+    """Label sources that may be fetched: first those of which most is `here`, then the authors' own.
+
+    Other people's copies come only where labels are to be had in no other way, or where part of one is here. Beside
+    images a source is left out whose tables lie inside an archive that is neither here nor among the needed.
+    """
+    given = set(here)
+    held = given | {asset.name for asset in database.assets if asset.mirrors}
+    if not (labels_only or opened):
+        held |= {asset.name for asset in database.assets if asset.inside in ("", *_needed(database))}
+    sources = [source for source in database.labels if held.issuperset(source.needs)]
     if not labels_only:
-        return [source for source in database.labels if not source.third_party]
-    outside = [s for s in database.labels if all(database.asset(name).mirrors for name in s.needs)]
-    return sorted(outside, key=lambda source: bool(source.third_party))
+        sources = [s for s in sources if s.partial is None and (not s.third_party or given.intersection(s.needs))]
+    return sorted(sources, key=lambda source: (-len(given.intersection(source.needs)), bool(source.third_party)))
+
+
+def _needed(database: Database) -> list[str]:
+    return [asset.name for asset in database.assets_of("images", "references")]
 
 
 def _only_inside(database: Database) -> PersonNeeded:
@@ -119,8 +161,9 @@ def _only_inside(database: Database) -> PersonNeeded:
 
 def automatic(asset: Asset, kind: str = "") -> list[Mirror]:
     """The mirrors that need no person, those reported dead last; only those of `kind` if it is given."""
-    usable = [m for m in asset.mirrors if m.kind in mirrors.AUTOMATIC and (not kind or m.kind == kind)]
-    return sorted(usable, key=lambda mirror: bool(mirror.health and mirror.health.state in _DOWN))
+    able = mirrors.TREES if asset.is_tree else mirrors.AUTOMATIC
+    usable = [m for m in asset.mirrors if m.kind in able and (not kind or m.kind == kind)]
+    return sorted(usable, key=lambda mirror: bool(mirror.health and mirror.health.state in DOWN))
 
 
 def check_kind(database: Database, kind: str) -> None:
@@ -143,10 +186,17 @@ def shares(database: Database, asset: Asset, kind: str = "") -> list[Share]:
     # What a browser can do better than we can comes first; pages of hubs only where there is nothing else.
     for_browsers = [offer for offer in offers if offer[1].kind in (*mirrors.MANUAL, "gdrive")]
     found = [
-        mirrors.share(mirror, offered.published_name, offered.bytes, offered.sha256, _import_line(database, offered))
+        mirrors.share(
+            mirror,
+            offered.published_name,
+            offered.bytes,
+            offered.sha256,
+            _import_line(database, offered),
+            folder=offered.is_tree,
+        )
         for offered, mirror in for_browsers or offers
     ]
-    return sorted(found, key=lambda share: share.state in _DOWN)
+    return sorted(found, key=lambda share: share.state in DOWN)
 
 
 def _import_line(database: Database, asset: Asset) -> str:

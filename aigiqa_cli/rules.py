@@ -6,11 +6,12 @@ rows in = rows out + rows rejected, and every rejected row carries its reason.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aigiqa_cli import tables
 from aigiqa_cli.errors import Finding, RefusedInput
@@ -19,11 +20,21 @@ from aigiqa_cli.names import safe_relative_path
 from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Database, Join, LabelSource, Repeats, Score, Table
+    from aigiqa_cli.manifest.models import (
+        Database,
+        Dimension,
+        Join,
+        LabelSource,
+        Repeats,
+        Score,
+        Statistics,
+        Table,
+    )
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 TASKS = ("t2i", "i2i")
 MAX_LISTED = 50
+SAME = 1e-12  # relative: two copies of one published number
 
 Cells = dict[str, str]
 Opener = Callable[[str], BinaryIO]
@@ -80,20 +91,24 @@ def apply(database: Database, source: LabelSource, open_table: Opener) -> Labels
     for number, (where, cells) in enumerate(_stacked(database, source, open_table)):
         try:
             row = _label_row(source, joined, number, where, cells)
-            first = rows.get(row.image_id)
+            key = row.image_id.casefold()  # on some file systems names that differ in case are one file (T05, S12)
+            first = rows.get(key)
             if first is None:
-                rows[row.image_id] = row
-            elif row.image_id in source.image.duplicates:
-                rows[row.image_id] = _with_other(first, row)
+                rows[key] = row
+            elif first.image_id == row.image_id in source.image.duplicates:
+                rows[key] = _with_other(first, row)
                 declared.append(Finding(database.id, where, "declared duplicate", first.where, row.image_id))
             else:
                 found = f"{row.image_id}, also {first.where}"
                 raise _Rejected("the same image is labelled twice", "each name once", found)
         except _Rejected as error:
             rejected.append(Finding(database.id, where, *error.finding))
+    alone = [name for name in source.image.unlabelled if name.casefold() not in rows]
+    unlabelled = tuple(_unlabelled_row(source, joined, name) for name in alone)
     for table in joined:
-        rejected += table.unused_findings(database.id)
-    unlabelled = tuple(_unlabelled_row(source, name) for name in source.image.unlabelled if name not in rows)
+        for finding in table.unused_findings(database.id):
+            known = finding.found in table.join.unused
+            (declared if known else rejected).append(replace(finding, problem="declared: " * known + finding.problem))
     return Labels(tuple(rows.values()), tuple(rejected), tuple(declared), unlabelled)
 
 
@@ -104,17 +119,20 @@ def _with_other(first: LabelRow, second: LabelRow) -> LabelRow:
     return replace(first, extra=first.extra | {"mos_other": value}, flags=(*first.flags, "duplicate-label"))
 
 
-def _unlabelled_row(source: LabelSource, name: str) -> LabelRow:
-    """An image without a label row: what its name says, and nothing else."""
+def _unlabelled_row(source: LabelSource, joined: list[_JoinedTable], name: str) -> LabelRow:
+    """An image without a label row: what its name says, and what other tables say of it by name; no score."""
     record = dict.fromkeys(re.findall(r"\{(\w+)\}", source.image.id_template), name)
     for column, pattern in source.extract.items():
         if match := compile_pattern(pattern).search(record.get(column, "")):
             record |= {group: text or "" for group, text in match.groupdict().items()}
+    for table in joined:
+        record |= table.known_cells(record)
     fields: Row = {"row": "", "prompt": "", "prompt_id": "", "generator": ""}
     for target, origin in source.columns.items():
         value = origin.const or record.get(origin.column, "")
         fields[target] = source.recode.get(target, {}).get(value, value)
-    return LabelRow("", fields, name, (name,), {}, None, ("no-label",))
+    extra: dict[str, object] = {key: record[column] for key, column in source.extra.items() if record.get(column)}
+    return LabelRow("", fields, name, (name,), extra, None, ("no-label",))
 
 
 def refuse_undeclared(labels: Labels, database: Database) -> None:
@@ -137,10 +155,14 @@ def check_expectation(database: Database, source: LabelSource, labels: Labels) -
     """Counts and published statistics of the label rows against the manifest. Raises RefusedInput."""
     rows = labels.rows
     if source.partial is not None:
-        counts = {"rows": (len(rows), (source.partial, source.partial))}
-        findings = _count_findings(database, counts)
+        findings = _count_findings(database, {"rows": (len(rows), (source.partial, source.partial))})
     else:
-        findings = [*_count_findings(database, _counts(database, rows)), *_statistics_findings(database, rows)]
+        findings = _count_findings(database, _counts(database, rows))
+        findings += _statistics_findings(database, database.expect.mos, rows)
+        if source.reference and database.expect.references:
+            names = {row.reference.name for row in rows if row.reference}
+            findings += _count_findings(database, {"references": (len(names), database.expect.references)})
+    findings += _part_findings(database, rows, complete=source.partial is None)
     if findings:
         where = ", ".join(database.asset(table.file).published_name for table in source.tables)
         findings = [replace(finding, path=where) for finding in findings]
@@ -173,8 +195,33 @@ def _count_findings(database: Database, counts: dict[str, tuple[int, tuple[int, 
     ]
 
 
-def _statistics_findings(database: Database, rows: tuple[LabelRow, ...]) -> Iterator[Finding]:
-    for dimension, expected in database.expect.mos.items():
+def _part_findings(database: Database, rows: tuple[LabelRow, ...], *, complete: bool) -> Iterator[Finding]:
+    groups: dict[tuple[str, ...], dict[tuple[str, ...], list[LabelRow]]] = {}
+    for part in database.expect.parts:
+        names = tuple(part.of)
+        if names not in groups:
+            groups[names] = _grouped(rows, names)
+        held = tuple(groups[names].get(tuple(part.of.values()), ()))
+        if not held and not complete:
+            continue
+        what = f" of {' '.join(part.of.values())}"
+        findings = _count_findings(database, {"rows": (len(held), part.rows)})
+        findings += _statistics_findings(database, part.mos, held)
+        yield from (replace(finding, problem=finding.problem + what) for finding in findings)
+
+
+def _grouped(rows: Iterable[LabelRow], names: tuple[str, ...]) -> dict[tuple[str, ...], list[LabelRow]]:
+    """Rows by the text of these index fields."""
+    groups: dict[tuple[str, ...], list[LabelRow]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.fields.get(name, "") for name in names), []).append(row)
+    return groups
+
+
+def _statistics_findings(
+    database: Database, statistics: Mapping[Dimension, Statistics], rows: tuple[LabelRow, ...]
+) -> Iterator[Finding]:
+    for dimension, expected in statistics.items():
         values = [Decimal(text) for row in rows if (text := row.fields[f"mos_{dimension}"])]
         if not values:
             continue
@@ -195,20 +242,40 @@ def layout(database: Database, table: Table) -> tables.Layout:
     """What the table file must look like."""
     kind = table.format or database.asset(table.file).format
     name = database.asset(table.file).published_name
-    return tables.Layout(name, kind, table.columns, table.header, table.encoding)
+    return tables.Layout(name, kind, table.columns, table.header, table.encoding, table.may_lack, table.others)
 
 
 def _stacked(database: Database, source: LabelSource, open_table: Opener) -> Iterator[tuple[str, Cells]]:
     patterns = {column: compile_pattern(pattern) for column, pattern in source.extract.items()}
-    number = 0
-    for table in source.tables:
-        for where, record in _records(database, table, open_table):
-            record["row"] = str(number)
-            for column, pattern in patterns.items():
-                if match := pattern.search(record.get(column, "")):
-                    record |= {name: text or "" for name, text in match.groupdict().items()}
-            yield where, record
-            number += 1
+    rows = (row for table in source.tables for row in _records(database, table, open_table))
+    number = source.first_row
+    for where, record in _ordered(source, patterns, rows) if source.order else rows:
+        record["row"] = str(number)
+        _extract(patterns, record)
+        yield where, record
+        number += 1
+
+
+def _extract(patterns: Mapping[str, Any], record: Cells) -> None:
+    """Add the named groups of each pattern that fits its column."""
+    for column, pattern in patterns.items():
+        if match := pattern.search(record.get(column, "")):
+            record |= {name: text or "" for name, text in match.groupdict().items()}
+
+
+def _ordered(
+    source: LabelSource, patterns: Mapping[str, Any], rows: Iterable[tuple[str, Cells]]
+) -> list[tuple[str, Cells]]:
+    """All rows, in the declared order; those that fit no pattern are rejected later, wherever they stand."""
+    listed = list(rows)
+    for _, record in listed:
+        _extract(patterns, record)
+
+    def place(row: tuple[str, Cells]) -> list[tuple[int, str]]:
+        texts = [(key.values, row[1].get(key.column, "")) for key in source.order]
+        return [(values.index(text) if text in values else len(values), text) for values, text in texts]
+
+    return sorted(listed, key=place)
 
 
 def _records(database: Database, table: Table, open_table: Opener) -> Iterator[tuple[str, Cells]]:
@@ -217,7 +284,7 @@ def _records(database: Database, table: Table, open_table: Opener) -> Iterator[t
     seen: dict[str, Cells] = {}
     with open_table(table.file) as stream:
         for line, cells in tables.rows(stream, shape):
-            record = dict(zip(table.columns, cells, strict=True)) | table.constants
+            record = dict(zip(table.names, cells, strict=not table.may_lack)) | table.constants
             if table.repeats is None or _is_first(shape, line, table.repeats, record, seen):
                 yield f"{shape.name}:{line}", record
 
@@ -257,12 +324,27 @@ class _JoinedTable:
         if partner is None and not self.join.optional:
             raise _Rejected(f"{self.join.table.file} has no row for it", f"a row {key}", "none")
         self.used.add(key)
-        return partner if partner is not None else dict.fromkeys(self.join.table.columns, "")
+        added = {name: (partner or {}).get(name, "") for name in self.join.added}
+        return added | {name: self._one_value(name, record, partner or {}) for name in self.join.fills}
+
+    def _one_value(self, column: str, record: Mapping[str, str], partner: Mapping[str, str]) -> str:
+        own, other = record.get(column, ""), partner.get(column, "")
+        if own and other and not _agree(own, other):
+            raise _Rejected(f"{self.join.table.file} says something else in {column}", own, other)
+        return own or other
+
+    def known_cells(self, record: Mapping[str, str]) -> Cells:
+        """The cells for a row that only its name describes: nothing where the key is not known or has no partner."""
+        key = self._key(record.get(self.join.on[0], "")) if self.join.on else ""
+        if key not in self.by_key:
+            return {}
+        self.used.add(key)
+        return {name: self.by_key[key].get(name, "") for name in self.join.added}
 
     def unused_findings(self, database: str) -> Iterator[Finding]:
         """Rows that belong to nothing are lost rows, unless the manifest names them."""
         for key in self.by_key:
-            if key not in self.used and key not in self.join.unused:
+            if key not in self.used:
                 yield Finding(database, self.join.table.file, "a row belongs to no image", "a known key", key)
 
     def _key(self, text: str) -> str:
@@ -276,15 +358,18 @@ def _label_row(source: LabelSource, joined: list[_JoinedTable], number: int, whe
         if not set(compile_pattern(pattern).groupindex) <= record.keys():
             raise _Rejected(f"column {column} does not follow the declared pattern", pattern, record.get(column, ""))
     fields = _plain_fields(source, record)
-    extra: dict[str, object] = {name: record.get(column, "") for name, column in source.extra.items()}
+    lacking = {name for table in source.tables for name in table.may_lack if name not in record}
+    extra: dict[str, object] = {
+        name: record.get(column, "") for name, column in source.extra.items() if column not in lacking
+    }
     for dimension, score in source.scores.items():
         fields |= _score_fields(dimension, score, record, extra)
-    fields["row"] = str(number)
-    image_id = _file_name(source.image.id, _fill(source.image.id_template, record))
-    find = tuple(_fill(template, record) for template in source.image.find)
+    fields["row"] = record["row"]
+    image_id = _file_name(source.image.id, fill(source.image.id_template, record))
+    find = tuple(fill(template, record) for template in source.image.find)
     if source.image.aliases:
-        extra["aliases"] = [_fill(template, record) for template in source.image.aliases]
-    return LabelRow(where, fields, image_id, find, extra, _reference(source, record))
+        extra["aliases"] = [fill(template, record) for template in source.image.aliases]
+    return LabelRow(where, fields, image_id, find, extra, _reference(source, record, fields.get("task", "")))
 
 
 def _plain_fields(source: LabelSource, record: Cells) -> Row:
@@ -337,8 +422,16 @@ def _number(column: str, text: str, score: Score, *, shift: bool = True) -> str:
     return text
 
 
-def _fill(template: str, record: Cells) -> str:
+def fill(template: str, record: Mapping[str, str]) -> str:
+    """`template` with its {column} places filled."""
     return re.sub(r"\{(\w+)\}", lambda place: record[place[1]], template)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Equal texts, or numbers that differ by no more than a copy through binary numbers explains."""
+    if one == other or not (NUMBER.fullmatch(one) and NUMBER.fullmatch(other)):
+        return one == other
+    return math.isclose(float(one), float(other), rel_tol=SAME)
 
 
 def _file_name(column: str, name: str) -> str:
@@ -351,9 +444,13 @@ def _file_name(column: str, name: str) -> str:
     return name
 
 
-def _reference(source: LabelSource, record: Cells) -> Reference | None:
+def _reference(source: LabelSource, record: Cells, task: str) -> Reference | None:
     rule = source.reference
-    if rule is None or not record[rule.when]:
+    if rule is None:
         return None
-    name = _file_name(rule.when, _fill(rule.name, record))
-    return Reference(name, tuple(_fill(template, record) for template in rule.find))
+    if not record[rule.when]:
+        if task == TASKS[1]:
+            raise _Rejected(f"column {rule.when} is empty", "the reference of an image-to-image row", "nothing")
+        return None
+    name = _file_name(rule.when, fill(rule.name, record))
+    return Reference(name, tuple(fill(template, record) for template in rule.find))

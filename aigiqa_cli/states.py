@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import IntegrityFault, RefusedInput
+from aigiqa_cli.errors import IntegrityFault, MachineFault, RefusedInput
 from aigiqa_cli.store import Record, Root, read_record
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def state_of(root: Root, name: str, database: Database | None = None) -> State:
     """The state of one database here. With its manifest given, a newer version is noticed."""
     try:
         record = read_record(root, name)
-    except (IntegrityFault, RefusedInput) as fault:
+    except (IntegrityFault, RefusedInput, MachineFault) as fault:
         return State(DAMAGED, why=fault.message)
     if record is None:
         return State(ABSENT)

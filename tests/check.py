@@ -1,7 +1,7 @@
 """The one check: format, lint, strict types, tests with coverage. Warnings are errors. Extra arguments go to pytest.
 
-    python tests/check.py                     everything, the long rigs as short samples
-    python tests/check.py --kills 5000        a rig at another length
+python tests/check.py                     everything, the long rigs as short samples
+python tests/check.py --kills 5000        a rig at another length
 """
 
 from __future__ import annotations

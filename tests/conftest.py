@@ -28,6 +28,11 @@ REPOSITORY = replicas.REPOSITORY
 LIMIT = 120  # seconds for one command: hangs end here, nothing is asserted about time
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=25, help="how often the crash tests kill a run")
+    parser.addoption("--seed", default="", help="repeat the random choices of a failed crash test")
+
+
 def _installed() -> bool:
     try:
         distribution("aigiqa")
@@ -82,12 +87,12 @@ class Command:
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
+            "text": True,
         }
         return subprocess.Popen(
             [sys.executable, "-m", "aigiqa_cli", *map(str, words)],
             env=self.environment | dict(env or {}),
             cwd=self.work,
-            text=True,
             start_new_session=True,
             **(pipes | more),
         )

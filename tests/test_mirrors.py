@@ -41,7 +41,8 @@ HTTP = Mirror("http", url="https://files.example.org/set.zip")
 GITHUB = Mirror("github", repo="owner/labels", revision=REVISION, path="sub dir/data+1.zip")
 HUB = Mirror("huggingface", repo="owner/name", revision=COMMIT, path="sub dir/set+1.zip")
 DRIVE = Mirror("gdrive", id="1ObuOZ6YZqZuxe4oRlaf3kdOBlTRg2GE4")
-ALL = [HTTP, GITHUB, HUB, DRIVE]
+SCOPE = Mirror("modelscope", repo="owner/name", path="sub dir/set+1.zip")
+ALL = [HTTP, GITHUB, HUB, DRIVE, SCOPE]
 KINDS = [mirror.kind for mirror in ALL]
 
 
@@ -60,6 +61,7 @@ class Desk:
         self.box.github.add(GITHUB.repo, GITHUB.revision, {GITHUB.path: data})
         self.box.hub.add(HUB.repo, {HUB.path: data})
         self.box.drive.add(DRIVE.id, data, "set.zip")
+        self.box.scope.add(SCOPE.repo, {SCOPE.path: data})
 
     def break_bytes(self, kind: str, *faults: Fault) -> None:
         """Script the answer of this kind's host that carries the bytes."""
@@ -68,6 +70,7 @@ class Desk:
             "github": lambda: self.box.github.faults.add(f"{GITHUB.repo}/{REVISION}/{GITHUB.path}", *faults),
             "huggingface": lambda: self.box.hub.faults.add(f"{HUB.repo}/{HUB.path}", *faults),
             "gdrive": lambda: self.box.drive.faults.add(DRIVE.id, *faults),
+            "modelscope": lambda: self.box.scope.faults.add(f"{SCOPE.repo}/{SCOPE.path}", *faults),
         }[kind]()
 
     def receive(self, wanted: Wanted, *wished: Mirror) -> Received:

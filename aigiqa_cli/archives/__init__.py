@@ -2,15 +2,18 @@
 
 `open_archive` lists a container; `Archive.unpack` streams wanted members into a folder, hashing them and reading
 image headers on the way. Formats stand in `worker.FORMATS`; what a file is, its first bytes say, never its name.
+Only which volumes belong to a split set, names say too.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +21,27 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from aigiqa_cli.archives.contract import Member
+from aigiqa_cli.archives.magic import detect_format
 from aigiqa_cli.archives.member_names import is_junk
-from aigiqa_cli.errors import MachineFault, RefusedInput
+from aigiqa_cli.archives.source import DISKS
+from aigiqa_cli.archives.tools import PROGRAMS
+from aigiqa_cli.archives.volumes import VolumeSet, volume_set
+from aigiqa_cli.errors import Fault, Finding, IntegrityFault, MachineFault, PersonNeeded, RefusedInput
 
-__all__ = ["Archive", "Member", "Order", "Unpacked", "detect_format", "is_junk", "open_archive"]
+__all__ = [
+    "Archive",
+    "Member",
+    "Order",
+    "Unpacked",
+    "VolumeSet",
+    "detect_format",
+    "is_junk",
+    "open_archive",
+    "volume_set",
+]
 
 _PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGE_PARENT!r}); from aigiqa_cli.archives.worker import main; main()"
-_TAR_MAGIC_AT = 257
 # No token, proxy or home reaches the worker (K08). glibc keeps freed memory for the next member: giving it back and
 # asking for it anew costs 600,000 page faults a gigabyte, an eighth of the processor time of an import.
 _ENVIRONMENT = {
@@ -36,6 +52,7 @@ _ENVIRONMENT = {
 }
 _CPU_BYTES_PER_SECOND = 2_000_000
 _CPU_FLOOR = 120
+_MISFITS = ("A10", "A12", "A16", "A17", "A18", "A19")  # what volumes that do not belong together look like
 
 
 @dataclass(frozen=True)
@@ -61,53 +78,69 @@ class Unpacked:
     problem: str = ""
 
 
-def detect_format(head: bytes) -> str:
-    """'zip', 'tar' (also compressed), '7z', 'rar' by magic number; '' if it is none of these. `head`: 512 bytes."""
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return "zip"
-    if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\x00":
-        return "tar"
-    if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
-        return "tar"
-    if head[:6] == b"7z\xbc\xaf\x27\x1c":
-        return "7z"
-    if head[:7] in (b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01"):
-        return "rar"
-    return ""
-
-
 class Archive:
     """An open container: its members, and the worker that reads it. Use as a context manager."""
 
-    def __init__(self, path: Path, kind: str, target: Path, name: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        target: Path,
+        name: str = "",
+        password: str = "",
+        volumes: VolumeSet | None = None,
+    ) -> None:
         self.path = path
-        self.name = name or path.name
+        self.name = name or (volumes.name if volumes else path.name)
         self.kind = kind
-        flags = os.O_RDONLY | (os.O_DIRECTORY if kind == "folder" else 0)
-        source = os.open(path, flags)
-        folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        size = os.fstat(source).st_size
-        seconds = _CPU_FLOOR + size // _CPU_BYTES_PER_SECOND if kind != "folder" else 24 * 3600
-        command = [sys.executable, "-I", "-c", _START, kind, str(source), str(folder), str(seconds)]
+        self.volumes = volumes
+        # Links to the worker's descriptors: a program that opens one reads the very file that the worker has open.
+        self._links = tempfile.mkdtemp(prefix="aigiqa-") if volumes else None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would block a talkative worker
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(source, folder),
-                env=_ENVIRONMENT,
-                text=True,
-                encoding="utf-8",
-            )
-        finally:
-            os.close(source)
-            os.close(folder)
-        try:
+            self._process = self._start(target)
+            self._send(json.dumps(self._told(password)) + "\n")
             self.members = tuple(self._list())
         except BaseException:
             self.close()
             raise
+
+    def _start(self, target: Path) -> subprocess.Popen[str]:
+        paths = self.volumes.paths if self.volumes else (self.path,)
+        flags = os.O_RDONLY | (os.O_DIRECTORY if self.kind == "folder" else 0)
+        opened: list[int] = []
+        try:
+            for path in paths:
+                opened.append(os.open(path, flags))  # noqa: PERF401 - those opened before a failure are closed
+            for name, descriptor in zip(self.volumes.names if self.volumes else (), opened, strict=False):
+                os.symlink(f"/dev/fd/{descriptor}", os.path.join(str(self._links), name))
+            size = sum(os.fstat(descriptor).st_size for descriptor in opened)
+            folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            seconds = _CPU_FLOOR + size // _CPU_BYTES_PER_SECOND if self.kind != "folder" else 24 * 3600
+            opened.append(folder)
+            sources = ",".join(str(descriptor) for descriptor in opened[:-1])
+            return subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, self.kind, sources, str(folder), str(seconds)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=opened,
+                env=_ENVIRONMENT,
+                cwd=self._links,
+                text=True,
+                encoding="utf-8",
+            )
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    def _told(self, password: str) -> dict[str, Any]:
+        """What the worker needs beside descriptors. The password goes this way, where no other user can see it."""
+        if self.kind in ("folder", "tar"):
+            return {}
+        found = {program: shutil.which(program) for program in PROGRAMS}
+        told = {"tools": {n: p for n, p in found.items() if p and os.path.isabs(p)}, "password": password}
+        return told | ({"names": self.volumes.names, "shape": self.volumes.shape} if self.volumes else {})
 
     def unpack(self, orders: Sequence[Order]) -> Iterator[Unpacked]:
         """Carry out `orders`; yields each as it is done, in no fixed order."""
@@ -124,10 +157,14 @@ class Archive:
 
     def close(self) -> None:
         """End the worker; whatever it was doing is lost."""
-        process = self._process
+        if self._links:
+            shutil.rmtree(self._links, ignore_errors=True)
+        process = getattr(self, "_process", None)
+        if process is None:
+            return
         if process.poll() is None:
             process.kill()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout, self._errors):
             if pipe:
                 try:
                     pipe.close()
@@ -162,7 +199,10 @@ class Archive:
         while line := self._process.stdout.readline():
             answer: dict[str, Any] = json.loads(line)
             if "refused" in answer:
-                raise RefusedInput(f"{self.name} is refused: {answer['refused']}", fault=answer["fault"], phase="LIST")
+                raise self._refusal(answer["refused"], answer["fault"])
+            if "needed" in answer:
+                hint = answer["hint"] or "put all volumes into one folder, then run the same command again"
+                raise PersonNeeded(f"{self.name}: {answer['needed']}", hint=hint, fault=answer["fault"], phase="LIST")
             if "machine" in answer:
                 raise MachineFault(
                     f"unpacking {self.name} failed: {answer['machine']}", fault=answer["fault"], phase="UNPACK"
@@ -170,9 +210,32 @@ class Archive:
             yield answer
         raise self._death()
 
+    def _refusal(self, reason: str, fault: str) -> Fault:
+        if self.volumes is None or fault not in _MISFITS:
+            return RefusedInput(f"{self.name} is refused: {reason}", fault=fault, phase="LIST")
+        if fault == "A17" and self.volumes.shape != DISKS:
+            return PersonNeeded(
+                f"{self.name} ends too early: a volume after {self.volumes.paths[-1].name} is missing, or one of "
+                f"the {len(self.volumes.paths)} is incomplete ({reason})",
+                hint="put all volumes into one folder, then run the same command again",
+                fault="N27",
+                phase="LIST",
+            )
+        return IntegrityFault(
+            f"the volumes of {self.name} do not fit together: {reason}",
+            hint="one is incomplete, or they come from two uploads; download all of them again from one place",
+            fault="A26",
+            phase="LIST",
+            findings=[
+                Finding("", str(path), "a volume of the set", "", f"{path.stat().st_size} bytes")
+                for path in self.volumes.paths
+            ],
+        )
+
     def _death(self) -> RefusedInput | MachineFault:
         code = self._process.wait()
-        errors = self._process.stderr.read().strip() if self._process.stderr else ""
+        self._errors.seek(0)
+        errors = self._errors.read(1 << 16).decode("utf-8", "replace").strip()
         if code == -signal.SIGXCPU:
             return RefusedInput(f"reading {self.name} took too much time", fault="S09", phase="UNPACK")
         if code == -signal.SIGKILL:
@@ -181,17 +244,20 @@ class Archive:
         return MachineFault(f"the worker that reads {self.name} died: {last}", fault="S09", phase="UNPACK")
 
 
-def open_archive(path: Path, target: Path, name: str = "") -> Archive:
-    """Open a zip, tar or folder; members will be written below the existing folder `target`. `name` is
-    what messages call it.
+def open_archive(
+    path: Path, target: Path, name: str = "", *, password: str = "", volumes: VolumeSet | None = None
+) -> Archive:
+    """Open a zip, tar, 7z, rar or folder; members will be written below the existing folder `target`. `name` is
+    what messages call it. Of a split set any volume may be given; `volumes` says which they are where that is known.
 
-    Raises RefusedInput for anything else, unsafe members and broken containers.
+    Raises RefusedInput for anything else, unsafe members and broken containers; PersonNeeded for a password, a program
+    or a volume that is missing; IntegrityFault for volumes that do not belong together.
     """
     if path.is_dir():
         return Archive(path, "folder", target, name)
-    with path.open("rb") as stream:
+    volumes = volumes or volume_set(path)
+    with (volumes.paths[0] if volumes else path).open("rb") as stream:
         kind = detect_format(stream.read(512))
-    if kind in ("zip", "tar"):
-        return Archive(path, kind, target, name)
-    known = f"a {kind} archive, which this version does not read" if kind else "neither a zip nor a tar archive"
-    raise RefusedInput(f"{name or path.name} is {known}", fault="A21" if kind else "A23", phase="LIST")
+    if kind:
+        return Archive(path, kind, target, name, password, volumes)
+    raise RefusedInput(f"{name or path.name} is no zip, tar, 7z or rar archive", fault="A23", phase="LIST")

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator
 
 from aigiqa_cli.archives import member_names
 from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal
+from aigiqa_cli.archives.member_names import MAX_DEPTH
+from aigiqa_cli.archives.source import Source
 
 BLOCK = 1 << 20
 
 
 class FolderFormat:
-    """A folder on a directory descriptor. Names that cannot become files are skipped: nobody packed this folder."""
+    """A folder. Names that cannot become files are skipped: nobody packed this folder."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+    def __init__(self, source: Source) -> None:
+        self.descriptor = source.opened.descriptors[0]
         self.paths: list[str] = []
 
     def members(self) -> list[Member]:
@@ -41,7 +43,9 @@ class FolderFormat:
                 os.close(descriptor)
 
     def _walk(self) -> Iterator[tuple[str, int]]:
-        for folder, _, files, handle in os.fwalk(".", dir_fd=self.descriptor):
+        for folder, folders, files, handle in os.fwalk(".", dir_fd=self.descriptor):
+            if folder.count("/") >= MAX_DEPTH:
+                del folders[:]  # deeper names are never taken, and each level holds a handle
             for name in sorted(files):
                 try:
                     status = os.stat(name, dir_fd=handle)

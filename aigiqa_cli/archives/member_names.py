@@ -77,14 +77,15 @@ def zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
         names.append(unicode_path(member.extra, data))
         if names[-1] is None:
             raw.append(data)
-    decoded = iter(_decode_all(raw))
+    decoded = iter(decode_all(raw))
     complete = [name if name is not None else next(decoded) for name in names]
     if any("\\" in name for name in complete) and not any("/" in name for name in complete):
         return [name.replace("\\", "/") for name in complete]  # Windows tools that know no other separator (A03)
     return complete
 
 
-def _decode_all(raw: list[bytes]) -> list[str]:
+def decode_all(raw: list[bytes]) -> list[str]:
+    """Names without a declared encoding, all in the first one that fits every name."""
     for encoding in _ENCODINGS:
         try:
             return [data.decode(encoding) for data in raw]

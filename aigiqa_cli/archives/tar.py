@@ -1,18 +1,19 @@
-"""tar, plain or compressed with gzip, xz or bzip2: read twice from the front, once to judge, once to stream."""
+"""tar, plain or compressed with gzip, xz, bzip2 or zstd: read twice from the front, once to judge, once to stream."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import lzma
-import os
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Self, cast
+from typing import IO, Protocol, Self, cast
 
 from aigiqa_cli.archives import member_names
-from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal
+from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal, check_total
+from aigiqa_cli.archives.source import Source
 
 BLOCK = 1 << 20
 MAX_PADDING = 16 << 20  # zeros after the end; tar itself pads to at most a few MiB
@@ -32,10 +33,22 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError(f"broken or missing header: {error}") from None
 
 
-class _Inflated:
-    """bzip2 or xz, strictly: after a stream comes another one or nothing (the library skips anything else, A31)."""
+class _Decompressor(Protocol):
+    """What the decompressors of the standard library have in common."""
 
-    def __init__(self, raw: IO[bytes], new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Inflated:
+    """bzip2, xz or zstd, strictly: after a stream comes another one or nothing (libraries skip anything else, A31)."""
+
+    def __init__(self, raw: IO[bytes], new: Callable[[], _Decompressor]) -> None:
         self.raw = raw
         self.new = new
         self.current = new()
@@ -57,11 +70,11 @@ class _Inflated:
 
 
 class TarFormat:
-    """A tar archive on a file descriptor."""
+    """A tar archive."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.length = os.fstat(descriptor).st_size
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.broken: tuple[type[Exception], ...] = _BROKEN
 
     def members(self) -> list[Member]:
         files: list[Member] = []
@@ -75,8 +88,7 @@ class TarFormat:
             self._check(entry)
             files.append(Member(number, member_names.judge(entry.name), entry.size))
             total += entry.size
-            if total > max(1 << 30, 1_100 * self.length):
-                raise Refusal(f"the members claim more than {total} bytes out of {self.length}", "A09")
+            check_total(self.source.length, total)
         member_names.refuse_twins(member.name for member in files)
         return files
 
@@ -100,8 +112,7 @@ class TarFormat:
             raise Refusal(f"the member {entry.name!r} has a negative size", "A27")
 
     def _entries(self) -> Iterator[tuple[int, tarfile.TarInfo]]:
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        with os.fdopen(os.dup(self.descriptor), "rb") as raw:
+        with self.source.open() as raw:
             try:
                 self.tar = tarfile.open(  # noqa: SIM115 - closing it would close nothing of ours
                     fileobj=self._opened(raw), mode="r|", bufsize=BLOCK, errorlevel=2, tarinfo=_Header
@@ -114,7 +125,7 @@ class TarFormat:
                 if number == 0:
                     raise Refusal("the tar has no members", "A25")
                 self._check_rest()
-            except _BROKEN as error:
+            except self.broken as error:
                 raise Refusal(f"not a readable tar: {error}", "A17") from None
 
     def _check_rest(self) -> None:
@@ -127,14 +138,25 @@ class TarFormat:
                 raise Refusal("something follows the end of the tar", "A17")
 
     def _opened(self, raw: IO[bytes]) -> IO[bytes]:
-        magic = os.pread(self.descriptor, 6, 0)
+        magic = self.source.pread(6, 0)
         if magic[:2] == b"\x1f\x8b":
             return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
         if magic[:3] == b"BZh":
             return cast("IO[bytes]", _Inflated(raw, bz2.BZ2Decompressor))
         if magic == b"\xfd7zXZ\x00":
             return cast("IO[bytes]", _Inflated(raw, lzma.LZMADecompressor))
+        if magic[:4] == b"\x28\xb5\x2f\xfd":
+            return cast("IO[bytes]", _Inflated(raw, self._zstd()))
         return raw
+
+    def _zstd(self) -> Callable[[], _Decompressor]:
+        """Frames that ask for more than 128 MiB of window are refused by the library itself (A31)."""
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+        self.broken = (*_BROKEN, zstd.ZstdError)
+        return zstd.ZstdDecompressor
 
     def _chunks(self, entry: tarfile.TarInfo) -> Chunks:
         stream = self.tar.extractfile(entry)
@@ -145,7 +167,7 @@ class TarFormat:
             while chunk := stream.read(BLOCK):
                 produced += len(chunk)
                 yield chunk
-        except _BROKEN as error:
+        except self.broken as error:
             raise Refusal(f"the member {entry.name!r} cannot be read: {error}", "A16") from None
         if produced != entry.size:
             raise Refusal(f"the member {entry.name!r} is cut off", "A17")

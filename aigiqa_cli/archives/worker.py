@@ -1,8 +1,9 @@
 """The worker: one limited child process that reads hostile bytes and writes only where it is told.
 
 It is given the archive and the target folder as open descriptors, never as paths, has a minimal environment and
-limits on memory, CPU time, file size and open files. It speaks JSON lines: first the list of members, then, for each
-plan that it is sent, one line per member written. A refusal or a full disk ends it with one line that says so.
+limits on memory, CPU time, file size and open files. It speaks JSON lines: it is told how the volumes belong together,
+the password, if any, and where other programs are; it answers with the list of members; then, for each plan that it
+is sent, with one line per member written. A refusal or a full disk ends it with one line that says so.
 """
 
 from __future__ import annotations
@@ -12,27 +13,40 @@ import hashlib
 import json
 import os
 import resource
+import signal
 import sys
 import threading
+import warnings
 from typing import Any
 
-from aigiqa_cli.archives.contract import Chunks, Format, Member, Refusal
+from aigiqa_cli.archives.contract import Chunks, Format, Member, Needed, Refusal
 from aigiqa_cli.archives.folder import FolderFormat
+from aigiqa_cli.archives.rar import RarFormat
+from aigiqa_cli.archives.seven import SevenFormat
+from aigiqa_cli.archives.source import Opened, Source
 from aigiqa_cli.archives.tar import TarFormat
 from aigiqa_cli.archives.zip import ZipFormat
 
-FORMATS: dict[str, type[Any]] = {"zip": ZipFormat, "tar": TarFormat, "folder": FolderFormat}
+FORMATS: dict[str, type[Any]] = {
+    "zip": ZipFormat,
+    "tar": TarFormat,
+    "7z": SevenFormat,
+    "rar": RarFormat,
+    "folder": FolderFormat,
+}
 
 ADDRESS_SPACE = 2 << 30
 OPEN_FILES = 64
 HEAD = 4 << 20  # an image header that is not within the first 4 MiB is none
 
 
-def limit(cpu_seconds: int) -> None:
-    """Limits of this process; they can only be lowered."""
+def limit(cpu_seconds: int, volumes: int) -> None:
+    """Limits of this process and its children; they can only be lowered."""
+    files = OPEN_FILES + 2 * (volumes - 1)  # each volume may be open twice, here and in a library
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("ignore")  # what a library warns of (giant pixel counts) is judged by our own caps
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
 
 
@@ -105,6 +119,9 @@ def serve(reader: Format, target: int) -> None:
     say({"listed": len(members)})
     sys.stdout.flush()
     by_number = {member.number: member for member in members}
+    largest = max((member.bytes for member in members), default=0) + 1
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the limit is an error of the write, not a death
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     for line in sys.stdin:
         plan = {order["member"]: order for order in json.loads(line)}
         reader.stream([by_number[number] for number in plan], Unpacker(target, plan).consume)
@@ -113,13 +130,16 @@ def serve(reader: Format, target: int) -> None:
 
 
 def main() -> None:
-    """`worker FORMAT ARCHIVE_DESCRIPTOR TARGET_DESCRIPTOR CPU_SECONDS`."""
-    kind, archive, target, cpu_seconds = sys.argv[1], *(int(word) for word in sys.argv[2:5])
-    limit(cpu_seconds)
+    """`worker FORMAT ARCHIVE_DESCRIPTOR[,...] TARGET_DESCRIPTOR CPU_SECONDS`; what else it needs comes as one line."""
+    kind, volumes, target = sys.argv[1], tuple(int(word) for word in sys.argv[2].split(",")), int(sys.argv[3])
+    limit(int(sys.argv[4]), len(volumes))
     try:
-        serve(FORMATS[kind](archive), target)
+        told = json.loads(sys.stdin.readline() or "{}")
+        serve(FORMATS[kind](Source(Opened(volumes, **told | {"names": tuple(told.get("names", ()))}))), target)
     except Refusal as refusal:
         say({"refused": refusal.reason, "fault": refusal.fault})
+    except Needed as needed:
+        say({"needed": needed.reason, "fault": needed.fault, "hint": needed.hint})
     except MemoryError:
         say({"refused": "reading it takes too much memory", "fault": "A13"})
     except BrokenPipeError:

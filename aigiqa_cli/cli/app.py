@@ -35,15 +35,13 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _wanted(arguments: Sequence[str]) -> list[str]:
-    words = [word for word in arguments if not word.startswith("-")]
-    asked = next((word for word in words if word in COMMANDS), None)
-    first = words[0] if words else None
-    return [asked] if asked is not None and (asked == first or _follows_root(arguments, asked)) else list(COMMANDS)
-
-
-def _follows_root(arguments: Sequence[str], asked: str) -> bool:
-    """`--root PATH COMMAND`: the first plain word is the option's value."""
-    return "--root" in arguments and list(arguments).index(asked) == list(arguments).index("--root") + 2
+    """The command that is asked for; all of them where that is not plain."""
+    words = list(arguments)
+    while "--root" in words:  # its value may look like a command
+        at = words.index("--root")
+        del words[at : at + 2]
+    first = next((word for word in words if not word.startswith("-")), None)
+    return [first] if first in COMMANDS else list(COMMANDS)
 
 
 def _version(value: bool) -> None:

@@ -92,6 +92,7 @@ class Answer:
     show: Show = lambda _terminal: None
     findings: Sequence[Finding] = ()
     outcomes: Sequence[Outcome] = ()
+    fault: Fault | None = None  # of the command as a whole, beside its data
     partial: bool = False
     strict: bool = False
 
@@ -121,15 +122,31 @@ class Desk:
         found = [self.context.catalogue.database(word) for word in words]
         return list({database.id: database for database in found}.values())
 
-    def each(self, databases: Sequence[Database], work: Callable[[Database], Any]) -> list[Outcome]:
-        """Run `work` for each database; a fault of one does not stop the others."""
+    def installed_names(self, words: Sequence[str]) -> list[str]:
+        """The ids that these words mean, also of databases that are installed but whose manifest is not known here."""
+        return list(dict.fromkeys(self._installed_name(word) for word in words))
+
+    def _installed_name(self, word: str) -> str:
+        from aigiqa_cli.catalogue import fold
+        from aigiqa_cli.store import installed_ids
+
+        entry = self.context.catalogue.find(word)
+        if entry is not None:
+            return entry.id
+        for name in installed_ids(self.context.root):
+            if fold(name) == fold(word):
+                return name
+        raise self.context.catalogue.unknown(word)
+
+    def each(self, names: Sequence[str], work: Callable[[str], Any]) -> list[Outcome]:
+        """Run `work` for each database id; a fault of one does not stop the others."""
         outcomes = []
-        for database in databases:
+        for name in names:
             try:
-                outcomes.append(Outcome(database.id, work(database)))
+                outcomes.append(Outcome(name, work(name)))
             except Fault as fault:
-                fault.database = fault.database or database.id
-                outcomes.append(Outcome(database.id, None, fault))
+                fault.database = fault.database or name
+                outcomes.append(Outcome(name, None, fault))
         return outcomes
 
 
@@ -181,6 +198,7 @@ def deliver(desk: Desk, answer: Answer) -> None:
     from aigiqa_cli.cli.explaining import explain
 
     faults = [outcome.fault for outcome in answer.outcomes if outcome.fault]
+    faults += [answer.fault] if answer.fault else []
     code = max((int(fault.exit_code) for fault in faults), default=0)
     if desk.options.json:
         findings = [*answer.findings, *(finding for fault in faults for finding in fault.findings)]

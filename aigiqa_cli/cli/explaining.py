@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aigiqa_cli.cli.terminal import Terminal, human_bytes
-from aigiqa_cli.errors import Exit, Fault, Finding, Share
+from aigiqa_cli.errors import DOWN, Exit, Fault, Finding, Share
 
 MAX_FINDINGS = 20
-_AUTOMATIC = ("http", "github", "huggingface", "modelscope", "gdrive")
 
 
 def explain(terminal: Terminal, fault: Fault) -> None:
@@ -18,8 +17,6 @@ def explain(terminal: Terminal, fault: Fault) -> None:
     terminal.painted([("error: ", "bold red"), (where + fault.message + label, "")])
     findings(terminal, fault.findings)
     shares(terminal, fault.shares)
-    if fault.hint in [share.next for share in fault.shares]:
-        return
     if fault.hint in {share.next for share in fault.shares}:
         return
     if fault.hint and fault.exit_code is not Exit.BUG:
@@ -62,10 +59,14 @@ def shares(terminal: Terminal, offered: Sequence[Share]) -> None:
 
 
 def _share(terminal: Terminal, share: Share, command: str) -> None:
-    dead = share.state in ("reported-dead", "withdrawn", "empty")
+    dead = share.state in DOWN
     state = f"  ({share.state})" if share.state and share.state != "ok" else ""
     terminal.painted(
-        [(f"  {share.kind:<12}", "dim" if dead else "cyan"), (share.url, "dim" if dead else ""), (state, "red")]
+        [
+            (f"  {share.kind:<12}", "dim" if dead else "cyan"),
+            (share.url, f"{'dim ' if dead else ''}link {share.url}" if share.url else ""),
+            (state, "red"),
+        ]
     )
     if share.code:
         terminal.painted([("              extraction code: ", "dim"), (share.code, "bold")])

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli.errors import IntegrityFault, RefusedInput
+from aigiqa_cli import images
+from aigiqa_cli.digests import sha256_file
+from aigiqa_cli.errors import IntegrityFault, UsageFault
 from aigiqa_cli.index import read_rows
 from aigiqa_cli.installing import root_index
 from aigiqa_cli.installing.assembly import Assembly, Kept, Options
-from aigiqa_cli.installing.pictures import Picture
+from aigiqa_cli.installing.pictures import Picture, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.store import Record, Root, Staging, StoredSource, drop_replaced, machine_faults, read_record, staging
+from aigiqa_cli.store import (
+    Record,
+    Root,
+    Staging,
+    StoredFile,
+    StoredSource,
+    drop_replaced,
+    machine_faults,
+    read_record,
+    staged,
+)
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
+
+Shape = tuple[int, int, str, str]
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.ENOSYS)
 
 __all__ = ["File", "Options", "Supplies", "install", "reusable", "root_index"]
 
@@ -28,8 +46,10 @@ def install(
 
     Without containers the images of an installed version of the same asset are kept.
     """
-    with machine_faults(f"installing {database.title}", phase="UNPACK"), staging(root, database.id) as work:
-        kept = _kept(root, database, work, images=not supplies.containers and not options.labels_only)
+    if options.labels_only and _has_images(root, database):
+        options = replace(options, labels_only=False)  # labels alone are asked for; the images are here already
+    with machine_faults(f"installing {database.title}", phase="UNPACK"), staged(root, database.id) as work:
+        kept = _kept(root, database, work, pictures=not supplies.containers and not options.labels_only)
         record = Assembly(database, manifest, supplies, options, work, reporter, kept=kept).build()
         reporter.phase(f"writing {database.title} to disk", unit="")
         work.publish(record)
@@ -38,10 +58,25 @@ def install(
     return record
 
 
+def _has_images(root: Root, database: Database) -> bool:
+    """Are images installed that stay? Raises UsageFault where they could not stay, so that none are lost unasked."""
+    record = read_record(root, database.id)
+    if record is None or not record.images:
+        return False
+    if reusable(root, database) is None:
+        raise UsageFault(
+            f"{database.title} is installed with images that do not fit this manifest; labels alone would drop them",
+            hint=f"aigiqa fetch {database.id}, or first: aigiqa remove {database.id}",
+            database=database.id,
+            phase="PLAN",
+        )
+    return True
+
+
 def reusable(root: Root, database: Database) -> Record | None:
     """The installed version whose images are those of this manifest, if there is one."""
     record = read_record(root, database.id)
-    if record is None or record.state != "installed":
+    if record is None or record.state != "installed" or not root.folder(database.id).is_dir():
         return None
     wanted = {asset.name: asset for asset in database.assets if asset.role in ("images", "references")}
     held = [source for source in record.sources if source.role in ("images", "references")]
@@ -55,38 +90,73 @@ def _still_wanted(source: StoredSource, asset: Asset | None) -> bool:
     return source.proof not in ("sha256", "twin") or not asset.accepted or source.sha256 in asset.accepted
 
 
-def _kept(root: Root, database: Database, work: Staging, *, images: bool) -> Kept:
-    """What the new version takes over from the installed one."""
+def _kept(root: Root, database: Database, work: Staging, *, pictures: bool) -> Kept:
+    """What the new version takes over from the installed one; only bytes that are still as recorded."""
     try:
         record = read_record(root, database.id)
-    except (IntegrityFault, RefusedInput):
+    except IntegrityFault:
         return Kept()
     if record is None:
         return Kept()
     folder = root.folder(database.id)
-    splits = {
-        file.path.partition("/")[2].removesuffix(".csv"): (folder / file.path).read_bytes()
-        for file in record.files
-        if file.path.startswith("splits/") and (folder / file.path).is_file()
-    }
-    pictures = _linked_pictures(folder, record, work) if images and reusable(root, database) else ()
-    return Kept(pictures, splits, record.splits, record.sources)
+    splits = {}
+    for file in record.files:
+        path = folder / file.path
+        if file.path.startswith("splits/") and path.is_file() and sha256_file(path) == (file.sha256, file.bytes):
+            splits[file.path.partition("/")[2].removesuffix(".csv")] = path.read_bytes()
+    linked = _linked_pictures(folder, record, work) if pictures and reusable(root, database) else ()
+    content = content_sha256(file for file in record.files if file.path.startswith(("images/", "references/")))
+    return Kept(linked, splits, record.splits, record.sources, content)
 
 
 def _linked_pictures(folder: Path, record: Record, work: Staging) -> tuple[Picture, ...]:
     """Link the installed images into the new tree: published files never change, so two names may share one."""
-    shapes = {
-        row["image_path"].partition("/")[2]: (row["width"], row["height"], row["format"], row["flags"])
-        for row in read_rows(folder / "index.csv")
-    }
+    shapes = _shapes(folder, record)
     pictures = []
     for name in ("images", "references"):
         (work.tree / name).mkdir(exist_ok=True)
     for file in record.files:
         if file.path.startswith(("images/", "references/")):
-            os.link(folder / file.path, work.tree / file.path, follow_symlinks=False)
-            width, height, kind, flags = shapes.get(file.path, ("0", "0", "", ""))
-            pictures.append(
-                Picture(file.path, file.bytes, file.sha256, int(width), int(height), kind, "renamed" in flags)
-            )
+            _link_proven(folder / file.path, work.tree / file.path, file, record.database)
+            width, height, kind, flags = shapes.get(file.path) or _shape(folder / file.path)
+            pictures.append(Picture(file.path, file.bytes, file.sha256, width, height, kind, "renamed" in flags))
     return tuple(pictures)
+
+
+def _link_proven(source: Path, target: Path, file: StoredFile, database: str) -> None:
+    """Give an installed file a second name once its bytes are proven; copy it where links are not to be had (S21)."""
+    try:
+        proven = sha256_file(source) == (file.sha256, file.bytes)
+    except FileNotFoundError:
+        proven = False
+    if not proven:
+        raise IntegrityFault(
+            f"the installed image {source.name} is missing or changed",
+            hint=f"aigiqa verify --repair {database}",
+            fault="S10",
+            database=database,
+            phase="IMAGES",
+        )
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+
+
+def _shapes(folder: Path, record: Record) -> dict[str, Shape]:
+    """Width, height, format and flags of the images, from an index that is still as recorded."""
+    index = folder / "index.csv"
+    if not index.is_file() or sha256_file(index)[0] != record.index_sha256:
+        return {}
+    return {
+        row["image_path"].partition("/")[2]: (int(row["width"]), int(row["height"]), row["format"], row["flags"])
+        for row in read_rows(index)
+        if row["image_path"]
+    }
+
+
+def _shape(path: Path) -> Shape:
+    header = images.header(path.read_bytes())
+    return header.width, header.height, header.format, ""

@@ -13,7 +13,7 @@ from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
 from aigiqa_cli.index import Row, compact_json, write_rows
-from aigiqa_cli.installing import labelling, matching, nesting, splitting
+from aigiqa_cli.installing import labelling, matching, nesting, passwords, splitting
 from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
 from aigiqa_cli.reporting import Reporter
@@ -32,6 +32,7 @@ class Options:
 
     labels_only: bool = False
     require_hashes: bool = False
+    password: str = field(default="", repr=False)  # of archives, as the person gave it
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Kept:
     splits: dict[str, bytes] = field(default_factory=dict)
     split_notes: dict[str, str] = field(default_factory=dict)
     sources: tuple[StoredSource, ...] = ()
+    content: str = ""  # content hash of the installed images
 
     def sources_of(self, *roles: str) -> list[StoredSource]:
         return [source for source in self.sources if source.role in roles]
@@ -68,7 +70,7 @@ class Assembly:
 
     def build(self) -> Record:
         """Make the whole tree and its record; nothing is published yet."""
-        with ExitStack() as stack:
+        with passwords.explained(self.database, self.supplies.containers), ExitStack() as stack:
             archives = self._open(stack)
             members = matching.Members(archives)
             labels = self._labels(archives, members)
@@ -87,9 +89,11 @@ class Assembly:
         archives = []
         for file in self.supplies.containers:
             file.start_hashing()
-            outer = stack.enter_context(open_archive(file.path, self.work.folder, file.name))
+            secret = file.password or passwords.declared(self.database)
+            outer = stack.enter_context(file.open(self.work.folder, secret))
             inner = nesting.unpack(self.database, outer, self.work.scratch)
-            archives += [outer, *(stack.enter_context(open_archive(p, self.work.folder, p.name)) for p in inner)]
+            opened = (open_archive(path, self.work.folder, path.name, password=secret) for path in inner)
+            archives += [outer, *(stack.enter_context(archive) for archive in opened)]
             if inner:
                 self.holders.add(outer.name)
         return archives
@@ -98,8 +102,16 @@ class Assembly:
         files = labelling.tables_in(self.database, archives, members, self.work.scratch) | self.supplies.tables
         source = labelling.choose_source(self.database, list(files))
         if source is None:
+            files = labelling.tables_in(self.database, archives, members, self.work.scratch, whatever=True) | files
+            source = labelling.choose_source(self.database, list(files))
+        if source is None:
             raise missing_tables(self.database, list(files))
         labels = labelling.label_rows(self.database, source, files, self.work)
+        if source.third_party:
+            share = f", with {len(labels.rows)} of {self.database.expect.rows[0]} rows" if source.partial else ""
+            self.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")
+        if source.lacks:
+            self.warnings.append(f"the labels come without {source.lacks}")
         for name in source.needs:
             asset = self.database.asset(name)
             self._remember(name, files[name])
@@ -123,8 +135,26 @@ class Assembly:
                 )
             source = replace(source, proof="content")
         if not source.proof:
+            self._compare_with_first_use(source, content)
             self._note_unpinned(source)
         self.sources.append(source)
+
+    def _compare_with_first_use(self, source: StoredSource, content: str) -> None:
+        """Where nothing is pinned, what was installed first is: other bytes later are exit 4, not news (N31)."""
+        if self.database.asset(source.asset).accepted:
+            return
+        for first in self.kept.sources_of(source.role):
+            same = first.sha256 == source.sha256 or (content and content == self.kept.content)
+            if first.asset == source.asset and not same and first.sha256:
+                raise IntegrityFault(
+                    f"{source.name} is another file than the one that was installed first, "
+                    "and no published hash decides",
+                    hint=f"if the new one is right: aigiqa remove {self.database.id}, then install it again",
+                    fault="N31",
+                    database=self.database.id,
+                    phase="CHECK",
+                    findings=[Finding(self.database.id, source.name, "changed upstream", first.sha256, source.sha256)],
+                )
 
     def _remember_kept(self) -> None:
         """The kept images came from where they came from; what vouches for them now, this manifest says."""

@@ -10,7 +10,7 @@ from aigiqa_cli.archives import Archive, Member, Order, is_junk
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z", ".rar")
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".7z", ".rar")
 
 
 def unpack(database: Database, archive: Archive, scratch: Path) -> list[Path]:

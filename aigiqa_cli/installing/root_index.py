@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
 from collections.abc import Iterator
 
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding
 from aigiqa_cli.index import COLUMNS, Row, read_rows
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.store import ROOT_INDEX, Record, Root, locked, read_records, whole_file
+from aigiqa_cli.store import (
+    ROOT_INDEX,
+    Record,
+    Root,
+    fsync_folder,
+    locked,
+    machine_faults,
+    read_records,
+    whole_file,
+    write_whole,
+)
 
 HEADER = (",".join(COLUMNS) + "\n").encode()
 
@@ -17,22 +29,52 @@ HEADER = (",".join(COLUMNS) + "\n").encode()
 def rebuild(root: Root, reporter: Reporter) -> list[str]:
     """Write `<root>/index.csv` anew, until the records read before and after are the same (C10).
 
-    Returns the ids whose own index is not as recorded; their rows are left out, and `verify` tells why.
+    Returns the ids whose own index is not as recorded; their rows are left out, and `verify` tells why. A file in its
+    place that is not the one written last is somebody's: it moves to quarantine first (P5, X03).
     """
-    with locked(root, ROOT_INDEX, reporter):
+    with locked(root, ROOT_INDEX, reporter), machine_faults("writing the root index", phase="INDEX"):
+        _set_foreign_aside(root, reporter)
         while True:
             before = list(read_records(root))
             damaged = []
+            digest = hashlib.sha256(HEADER)
             with whole_file(root.index) as stream:
                 stream.write(HEADER)
                 for record in before:
                     body = _body(root, record)
                     if body is None:
                         damaged.append(record.database)
-                    else:
-                        stream.write(body)
+                        continue
+                    digest.update(body)
+                    stream.write(body)
+                write_whole(root.index_note, " ".join([digest.hexdigest(), *_last_written(root)[:1]]).encode())
             if before == list(read_records(root)):
-                return damaged
+                break
+    if damaged:
+        names = ", ".join(damaged)
+        reporter.note(f"not in the root index, because changed on disk: {names}; see aigiqa verify {names}")
+    return damaged
+
+
+def _set_foreign_aside(root: Root, reporter: Reporter) -> None:
+    try:
+        found = sha256_file(root.index)[0]
+    except FileNotFoundError:
+        return
+    if found in _last_written(root) or found == expected_sha256(root, list(read_records(root))):
+        return
+    aside = root.quarantine / f"{secrets.token_hex(4)}-{root.index.name}"
+    os.rename(root.index, aside)
+    fsync_folder(root.quarantine)
+    reporter.note(f"{root.index} was not as aigiqa left it; it is kept as {aside}")
+
+
+def _last_written(root: Root) -> list[str]:
+    """Hashes of the last two root indexes of ours: a run that was killed has noted one that it did not yet write."""
+    try:
+        return root.index_note.read_text(encoding="ascii", errors="replace").split()
+    except FileNotFoundError:
+        return []
 
 
 def expected_sha256(root: Root, records: list[Record]) -> str:

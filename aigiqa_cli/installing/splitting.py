@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, BinaryIO
 
-from aigiqa_cli import tables
+from aigiqa_cli import rules, tables
 from aigiqa_cli.errors import Finding, IntegrityFault
 from aigiqa_cli.index import Row
 from aigiqa_cli.patterns import compile_pattern
@@ -40,6 +41,8 @@ def by_rule(split: Split, rows: Sequence[Row]) -> Resolved:
     rule = split.rule
     if rule.everything:
         return Resolved(split.name, {row["image_id"]: rule.everything for row in labelled})
+    if rule.released:
+        return Resolved(split.name, {row["image_id"]: row["split"] for row in labelled if row.get("split")})
     if rule.shuffle is not None:
         return Resolved(split.name, _shuffled(rule, labelled))
     groups: dict[str, int] = defaultdict(int)
@@ -56,10 +59,11 @@ def _shuffled(rule: Rule, rows: Sequence[Row]) -> Parts:
     import numpy as np
 
     assert rule.shuffle is not None  # noqa: S101 - the caller chose shuffle rules
-    order = np.arange(len(rows))
+    numbers = [int(row["row"]) if rule.shuffle.rows else at for at, row in enumerate(rows)]
+    order = np.arange(rule.shuffle.rows or len(rows))
     np.random.RandomState(rule.shuffle.seed).shuffle(order)
-    train = int(Decimal(len(rows)) * rule.shuffle.train)
-    return {rows[n]["image_id"]: "train" if at < train else "test" for at, n in enumerate(order.tolist())}
+    train = set(order[: int(Decimal(len(order)) * rule.shuffle.train)].tolist())
+    return {row["image_id"]: "train" if n in train else "test" for n, row in zip(numbers, rows, strict=True)}
 
 
 def asset_name(split: Split, file: SplitFile) -> str:
@@ -105,7 +109,7 @@ def from_files(split: Split, rows: Sequence[Row], open_file: Callable[[str], Bin
         opened = [(file, open_file(asset_name(split, file))) for file in files]
         if all(stream is not None for _, stream in opened):
             name = split.name if fold is None else f"{split.name}-{fold}"
-            yield _fold(split, name, [(file, stream) for file, stream in opened if stream], names, len(rows))
+            yield _fold(split, name, [(file, stream) for file, stream in opened if stream], names, rows)
         for _, stream in opened:
             if stream:
                 stream.close()
@@ -122,17 +126,21 @@ def _published_names(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _fold(
-    split: Split, name: str, files: list[tuple[SplitFile, BinaryIO]], names: dict[str, str], total: int
+    split: Split, name: str, files: list[tuple[SplitFile, BinaryIO]], names: dict[str, str], index: Sequence[Row]
 ) -> Resolved:
     parts: Parts = {}
+    others: list[str] = []
+    scores = _scores(split, index)
     rows = 0
     findings: list[Finding] = []
     for file, stream in files:
         count = 0
-        for where, published_name in _names(split, file, stream):
+        for where, published_name, cells in _names(split, file, stream):
             count += 1
             image_id = names.get(published_name)
-            if image_id is None:
+            if image_id is not None and _is_other_row(split, cells, scores.get(image_id)):
+                others.append(f"{where}: the row of {image_id} with another score is left out")
+            elif image_id is None:
                 findings.append(Finding("", where, "names no image of the index", "a published name", published_name))
             elif parts.setdefault(image_id, file.part) != file.part:
                 findings.append(Finding("", where, "stands on two sides", parts[image_id], file.part))
@@ -146,23 +154,46 @@ def _fold(
             findings=findings[:MAX_LISTED],
             phase="INDEX",
         )
-    notes = [f"{rows - len(parts)} rows are repeated"] if rows > len(parts) else []
-    notes += [f"{total - len(parts)} images are in no part"] if len(parts) < total else []
+    repeated = rows - len(others) - len(parts)
+    skipped = sum(file.skip for file, _ in files)
+    notes = [f"{skipped} lines are no rows, as declared"] if skipped else []
+    notes += [*others, *([f"{repeated} rows are repeated"] if repeated else [])]
+    notes += [f"{len(index) - len(parts)} images are in no part"] if len(parts) < len(index) else []
     return Resolved(name, parts, tuple(notes))
 
 
-def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[str, str]]:
+def _scores(split: Split, index: Sequence[Row]) -> dict[str, tuple[Decimal, Decimal]]:
+    """The two scores of each image that the files name twice: that of the index, and the other one."""
+    twice = split.published.twice if split.published else None
+    scores = {}
+    for row in index if twice else ():
+        other = json.loads(row["extra"]).get("mos_other") if '"mos_other"' in row["extra"] else None
+        if twice and other:
+            field = f"mos_{twice.mos}"
+            scores[row["image_id"]] = Decimal(row[field]), Decimal(other if isinstance(other, str) else other[field])
+    return scores
+
+
+def _is_other_row(split: Split, cells: Mapping[str, str], scores: tuple[Decimal, Decimal] | None) -> bool:
+    """Is this published row that of the score which the index does not hold? Copies may differ in the last digit."""
+    if scores is None or split.published is None or split.published.twice is None:
+        return False
+    found = Decimal(cells[split.published.twice.column])
+    return abs(found - scores[1]) < abs(found - scores[0])
+
+
+def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[str, str, Mapping[str, str]]]:
     published = split.published
     assert published is not None  # noqa: S101 - the caller chose published splits
     layout = tables.Layout(file.path, published.format, published.columns, published.header)
-    column = published.columns.index(published.image)
     pattern = compile_pattern(published.match) if published.match else None
-    for line, cells in tables.rows(stream, layout):
-        text = cells[column]
+    for line, cells in itertools.islice(tables.rows(stream, layout), file.skip, None):
+        record = dict(zip(published.columns, cells, strict=True))
+        text = rules.fill(published.image_template, record)
         if pattern is not None:
             match = pattern.search(text)
             text = match.group("name") if match else text
-        yield f"{file.path}:{line}", text
+        yield f"{file.path}:{line}", text, record
 
 
 def to_bytes(resolved: Resolved, order: Sequence[Row]) -> bytes:

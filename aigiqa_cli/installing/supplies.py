@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigiqa_cli.archives import Archive, VolumeSet, open_archive
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.store import StoredSource
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
 
+BLOCK = 1 << 20
+
 
 class _Hashing(threading.Thread):
-    """Hashes one file beside listing and unpacking; as a daemon, so that an interrupted command need not wait."""
+    """Hashes one file, or the volumes of a set end to end, beside listing and unpacking; as a daemon, so that an
+    interrupted command need not wait."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__(daemon=True)
-        self.path = path
+        self.paths = paths
         self.answer: tuple[str, int] | OSError | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            self.answer = sha256_file(self.path)
+            self.answer = sha256_file(self.paths[0]) if len(self.paths) == 1 else _sha256_of_all(self.paths)
         except OSError as error:
             self.answer = error
 
@@ -34,7 +39,7 @@ class _Hashing(threading.Thread):
         self.join()
         if isinstance(self.answer, tuple):
             return self.answer
-        raise self.answer or OSError(f"{self.path} could not be hashed")
+        raise self.answer or OSError(f"{self.paths[0]} could not be hashed")
 
 
 @dataclass(frozen=True)
@@ -45,16 +50,27 @@ class File:
     origin: str
     known: tuple[str, int] | None = None  # (sha256, bytes) where the transport has already computed them
     published_name: str = ""  # of a download, whose path on disk is a key
+    volumes: VolumeSet | None = None  # of a split archive; `path` is then one of them
+    password: str = field(default="", repr=False)  # of the archive, as the person gave it
     _pending: list[_Hashing] = field(default_factory=list, repr=False)
 
     @property
     def name(self) -> str:
-        return self.published_name or self.path.name
+        return self.published_name or (self.volumes.name if self.volumes else self.path.name)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return self.volumes.paths if self.volumes else (self.path,)
+
+    def open(self, target: Path, password: str = "") -> Archive:
+        """Open the archive or folder; `password` is that of the manifest, for want of one that was given."""
+        given = self.password or password
+        return open_archive(self.path, target, self.name, password=given, volumes=self.volumes)
 
     def start_hashing(self) -> None:
         """Begin to hash in the background."""
         if self.known is None and not self._pending and not self.path.is_dir():
-            self._pending.append(_Hashing(self.path))
+            self._pending.append(_Hashing(self.paths))
 
     @property
     def digest(self) -> tuple[str, int]:
@@ -65,6 +81,17 @@ class File:
             return "", 0
         self.start_hashing()
         return self._pending[0].result()
+
+
+def _sha256_of_all(paths: Sequence[Path]) -> tuple[str, int]:
+    """(SHA-256, bytes) of the volumes end to end: of those that were merely cut, the hash of the whole archive."""
+    digest, length = hashlib.sha256(), 0
+    for path in paths:
+        with path.open("rb") as stream:
+            while chunk := stream.read(BLOCK):
+                digest.update(chunk)
+                length += len(chunk)
+    return digest.hexdigest(), length
 
 
 @dataclass

@@ -42,7 +42,7 @@ Target = Literal["prompt", "generator", "setting", "task", "split"]
 NEEDED_BY_KIND: dict[str, tuple[str, ...]] = {
     "http": ("url",),
     "github": ("repo", "revision", "path"),
-    "huggingface": ("repo", "revision", "path"),
+    "huggingface": ("repo", "revision"),
     "modelscope": ("repo",),
     "gdrive": ("id",),
     "builtin": ("path",),
@@ -51,7 +51,6 @@ NEEDED_BY_KIND: dict[str, tuple[str, ...]] = {
     "terabox": ("url",),
     "onedrive": ("url",),
 }
-BY_HAND = ("baidu", "quark", "terabox", "onedrive")
 ARCHIVES = ("zip", "tar", "7z", "rar")
 
 
@@ -90,10 +89,6 @@ class Mirror(Strict):
             raise ValueError(f"a mirror of kind {self.kind} needs {' and '.join(missing)}")
         return self
 
-    @property
-    def by_hand(self) -> bool:
-        return self.kind in BY_HAND
-
 
 class Twin(Strict):
     """Other bytes that public material shows to be the same content."""
@@ -115,12 +110,22 @@ class Asset(Strict):
     sha256: Sha256 | Literal[""] = ""
     content_sha256: Sha256 | Literal[""] = ""  # over published names, lengths and hashes of the images, sorted
     twins: tuple[Twin, ...] = ()
+    advisory: Flag = False  # the hashes are those of copies that others carry: other bytes may be right as well
     optional: Flag = False
+    password: Text = ""  # of the archive itself, where it is published; the code of a share is another thing
     nested: tuple[RelativePath, ...] = ()  # archives inside this one, as path endings; they are opened too
+    inside: Text = ""  # the asset that holds this one, where it is published in no other way
     substitutes: Text = ""  # the asset whose content this repack carries in other bytes
     evidence: Text = ""
     note: Text = ""
     mirrors: Annotated[tuple[Mirror, ...], Field(max_length=MAX_MIRRORS)] = ()
+
+    @model_validator(mode="after")
+    def _one_file(self) -> Self:
+        """A mirror on a hub names a file; that of a tree may mean the whole repository."""
+        if self.format != "tree" and any(m.kind == "huggingface" and not m.path for m in self.mirrors):
+            raise ValueError("a mirror of kind huggingface needs path")
+        return self
 
     @property
     def published_name(self) -> str:
@@ -132,8 +137,14 @@ class Asset(Strict):
         return tuple(h for h in (self.sha256, *(twin.sha256 for twin in self.twins)) if h)
 
     @property
+    def is_tree(self) -> bool:
+        """A folder of many files, each of which is fetched by itself."""
+        return self.format == "tree"
+
+    @property
     def is_archive(self) -> bool:
-        return self.format in ARCHIVES
+        """Also one of which nobody has published the kind."""
+        return self.format in ARCHIVES or (self.format == "other" and self.role in ("images", "references"))
 
 
 class License(Strict):
@@ -177,24 +188,61 @@ class Table(Strict):
     format: TableFormat | None = None  # default: the asset's
     encoding: Literal["utf-8", "gb18030", "utf-16"] = "utf-8"
     header: Flag = True
+    may_lack: tuple[Text, ...] = ()  # the last columns, where it is not known that the file has them
+    others: Flag = False  # further columns may stand beside these, anywhere: nobody has published the whole header
+    rename: dict[Text, Text] = {}  # published column -> what the rules call it, where two tables use one name
     constants: dict[Text, Text] = {}  # further columns with one value for the whole table
     repeats: Repeats | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns as the rules call them, in order."""
+        return tuple(self.rename.get(column, column) for column in self.columns)
+
+    @model_validator(mode="after")
+    def _renames_columns(self) -> Self:
+        stray = sorted(set(self.rename) - set(self.columns))
+        if stray:
+            raise ValueError(f"rename names {', '.join(stray)}, which is no column")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("two columns have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _lacks_the_end(self) -> Self:
+        if self.may_lack and (not self.header or self.columns[-len(self.may_lack) :] != self.may_lack):
+            raise ValueError("may_lack names the last columns of a table with a header")
+        if self.others and (self.may_lack or not self.header):
+            raise ValueError("others is for a table with a header, and leaves no room for may_lack")
+        return self
+
 
 class Join(Strict):
-    """A further table whose columns are added to each row, by equal text of a key or by row number."""
+    """A further table whose columns are added to each row, by equal text of a key or by row number.
+
+    A column of `fills` belongs to both: it is taken from here where the row has none, and must agree where it has one.
+    """
 
     table: Table
     on: tuple[Text, Text] | None = None  # (column of the rows, column of this table); left out: by row
     integer: Flag = False  # the keys are whole numbers: 007 and 7 are equal
     optional: Flag = False  # rows without a partner are expected
     unused: tuple[Text, ...] = ()  # keys of this table that are known to belong to no row
+    fills: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def _key_exists(self) -> Self:
-        if self.on and self.on[1] not in (*self.table.columns, "row"):
+        if self.on and self.on[1] not in (*self.table.names, "row"):
             raise ValueError(f"the joined table has no column {self.on[1]}")
+        if missing := [name for name in self.fills if name not in self.table.names]:
+            raise ValueError(f"the joined table has no column {', '.join(missing)}")
         return self
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The columns that each row gains; the key keeps the row's own text."""
+        own = {self.on[0] if self.on else "", *self.fills}
+        return tuple(name for name in (*self.table.names, *self.table.constants) if name not in own)
 
 
 def _same_names(value: Any) -> Any:
@@ -217,6 +265,16 @@ class _Field(Strict):
 
 
 FieldSource = Annotated[_Field, BeforeValidator(_column_or_const)]
+
+
+class _Key(Strict):
+    """Rows in the order of a column: of its text, or of `values` where these are given."""
+
+    column: Text
+    values: tuple[Text, ...] = ()
+
+
+OrderKey = Annotated[_Key, BeforeValidator(_column_or_const)]
 
 
 class Score(Strict):
@@ -263,10 +321,16 @@ class ReferenceRule(Strict):
 
 
 class LabelSource(Strict):
-    """One way to the labels. Rules run in a fixed order: tables, extract, joins, columns, recode, scores, image."""
+    """One way to the labels. Rules run in a fixed order: tables, extract, joins, columns, recode, scores, image.
+
+    Rows are numbered in the order of the authors' own table: `order` restores it in a copy that has lost it, and
+    `first_row` is the number of the first row of a copy that has only part of it.
+    """
 
     needs: Annotated[tuple[Text, ...], Field(min_length=1)]
     tables: Annotated[tuple[Table, ...], Field(min_length=1)]  # stacked in this order; `row` counts through all
+    order: tuple[OrderKey, ...] = ()
+    first_row: Count = 0
     extract: dict[Text, Pattern] = {}
     joins: tuple[Join, ...] = ()
     columns: dict[Target, FieldSource]
@@ -277,21 +341,33 @@ class LabelSource(Strict):
     reference: ReferenceRule | None = None
     third_party: Text = ""  # whose copy this is, where it is not the authors' own
     partial: Count | None = None  # how many rows it has, where it has only part of the database's
+    lacks: Text = ""  # what an earlier source says beside the scores: this one serves where that is not to be had
     evidence: Text = ""
 
     def known_columns(self) -> set[str]:
         """Every column that a rule may name."""
-        known = {"row"} | {name for table in self.tables for name in (*table.columns, *table.constants)}
-        known |= {name for join in self.joins for name in (*join.table.columns, *join.table.constants)}
+        known = self._own_columns()
+        for join in self.joins:
+            known |= set(join.added)
+        return known
+
+    def _own_columns(self) -> set[str]:
+        """Those of the stacked tables, and what the patterns find in them."""
+        known = {"row"} | {name for table in self.tables for name in (*table.names, *table.constants)}
         for pattern in self.extract.values():
             known |= set(compile_pattern(pattern).groupindex)
         return known
 
     def named_columns(self) -> Iterator[str]:
         """Every column that the rules name."""
-        yield from self.extract
-        yield from (field.column for field in self.columns.values() if field.column)
+        yield from self.needed_columns()
         yield from self.extra.values()
+
+    def needed_columns(self) -> Iterator[str]:
+        """Every column that the rules cannot do without."""
+        yield from self.extract
+        yield from (key.column for key in self.order)
+        yield from (field.column for field in self.columns.values() if field.column)
         yield from (join.on[0] for join in self.joins if join.on)
         for score in self.scores.values():
             yield from (column for column in (score.mos, score.std, score.raw_std) if column)
@@ -303,11 +379,27 @@ class LabelSource(Strict):
             yield from re.findall(r"\{(\w+)\}", template)
 
     @model_validator(mode="after")
+    def _no_column_hides_another(self) -> Self:
+        known = self._own_columns()
+        for join in self.joins:
+            if twice := sorted(known & set(join.added)):
+                raise ValueError(f"{join.table.file} has the column {', '.join(twice)} of another table: rename it")
+            known |= set(join.added)
+        return self
+
+    @model_validator(mode="after")
     def _columns_exist(self) -> Self:
         known = self.known_columns()
         unknown = sorted({column for column in self.named_columns() if column not in known})
         if unknown:
             raise ValueError(f"no table has the column {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        lacking = {name for table in self.tables for name in table.may_lack} & set(self.needed_columns())
+        if lacking:
+            raise ValueError(f"{', '.join(sorted(lacking))} may be missing, so only extra may name it")
+        published = {column for table in self.tables for column in table.columns}
+        for pattern in self.extract.values():
+            if hidden := sorted(published & set(compile_pattern(pattern).groupindex)):
+                raise ValueError(f"the group {', '.join(hidden)} would hide a published column of that name")
         stray = sorted(set(self.recode) - set(self.columns))
         if stray:
             raise ValueError(f"recode names {', '.join(stray)}, which columns does not fill")
@@ -320,6 +412,7 @@ class Rule(Strict):
     `every`/`test`: row number (within groups of equal `within`) modulo `every` is one of `test`.
     `shuffle`: rows in table order shuffled by numpy's legacy generator with this seed, the first `train` share trains.
     `everything`: every row belongs to this one part.
+    `released`: the part that the release itself states for each row (the target `split`).
     """
 
     within: Literal["", "task", "generator"] = ""
@@ -327,11 +420,12 @@ class Rule(Strict):
     test: tuple[Count, ...] = ()
     shuffle: Shuffle | None = None
     everything: Text = ""
+    released: Flag = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if sum((self.every is not None, self.shuffle is not None, bool(self.everything))) != 1:
-            raise ValueError("expected exactly one of every, shuffle, everything")
+        if sum((self.every is not None, self.shuffle is not None, bool(self.everything), self.released)) != 1:
+            raise ValueError("expected exactly one of every, shuffle, everything, released")
         if self.every is not None and not (self.test and all(n < self.every for n in self.test)):
             raise ValueError("expected test: remainders smaller than every")
         return self
@@ -340,6 +434,7 @@ class Rule(Strict):
 class Shuffle(Strict):
     seed: Count
     train: Number  # share of the rows, 0..1
+    rows: Count | None = None  # rows of the published tables, where the index has fewer
 
 
 class SplitFile(Strict):
@@ -349,7 +444,15 @@ class SplitFile(Strict):
     bytes: Count | None = None
     sha256: Sha256 | Literal[""] = ""
     rows: Count | None = None
+    skip: Count = 0  # leading lines that are no rows, such as a repeated row in place of a header
     tested: Flag = False  # true where this original was resolved onto the index
+
+
+class Twice(Strict):
+    """Of an image that is labelled twice, the published row whose `column` is the index's `mos` counts."""
+
+    column: Text
+    mos: Dimension
 
 
 class Published(Strict):
@@ -361,10 +464,22 @@ class Published(Strict):
     format: TableFormat
     columns: Annotated[tuple[Text, ...], Field(min_length=1)]
     header: Flag = True
-    image: Text  # the column that names the image
+    image: Text  # the column that names the image, or a name with {column} places
+    twice: Twice | None = None
     match: Pattern | Literal[""] = ""  # with a group `name`: the published image name inside that column
     tested: Flag = False  # true where all original files were resolved onto the index
     files: Annotated[tuple[SplitFile, ...], Field(min_length=1)]
+
+    @property
+    def image_template(self) -> str:
+        return self.image if "{" in self.image else "{" + self.image + "}"
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> Self:
+        named = {*re.findall(r"\{(\w+)\}", self.image_template), *([self.twice.column] if self.twice else [])}
+        if stray := sorted(named - set(self.columns)):
+            raise ValueError(f"the files have no column {', '.join(stray)}")
+        return self
 
 
 class Split(Strict):
@@ -402,6 +517,14 @@ class Statistics(Strict):
     mean: Number
 
 
+class PartExpectation(Strict):
+    """What the rows with these index fields have. A label source that holds none of them is not judged by it."""
+
+    of: Annotated[dict[Target, Text], Field(min_length=1)]
+    rows: Bounds
+    mos: dict[Dimension, Statistics] = {}
+
+
 class Expectation(Strict):
     """What a complete install has. A number may be a range [low, high] where nobody has seen the archive."""
 
@@ -411,6 +534,7 @@ class Expectation(Strict):
     references: Bounds | None = None
     generators: Annotated[dict[Slug, Bounds], Field(min_length=1)]
     mos: dict[Dimension, Statistics] = {}
+    parts: tuple[PartExpectation, ...] = ()
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -487,10 +611,17 @@ class Database(Strict):
             for asset in self.assets
             if asset.substitutes and asset.substitutes not in names
         ]
+        problems += [
+            f"{asset.name} is inside {asset.inside}, which is no asset"
+            for asset in self.assets
+            if asset.inside and asset.inside not in names
+        ]
         for source in self.labels:
             problems += [f"labels need {name}, which is no asset" for name in source.needs if name not in names]
             files = [table.file for table in (*source.tables, *(join.table for join in source.joins))]
             problems += [f"the table {name} is not among needs" for name in files if name not in source.needs]
+        if not self.assets_of("images"):
+            problems.append("no asset of role images is required")
         split_names = [split.name for split in self.splits]
         problems += [f"two splits are named {n}" for n in sorted({n for n in split_names if split_names.count(n) > 1})]
         if problems:

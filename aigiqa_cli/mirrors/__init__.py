@@ -9,11 +9,12 @@ from urllib.parse import quote, urlencode
 from aigiqa_cli.errors import PersonNeeded, Share
 from aigiqa_cli.mirrors import manual
 from aigiqa_cli.mirrors.record import Mirror
-from aigiqa_cli.transport.model import Request, Source
+from aigiqa_cli.transport.model import Listing, Request, Source, TreeSource
 from aigiqa_cli.transport.redact import bare
 from aigiqa_cli.transport.session import Session
 
 Resolver = Callable[[Mirror, Session], Request]
+Lister = Callable[[Mirror, Session], Listing]
 
 
 def _http(mirror: Mirror, session: Session) -> Request:
@@ -40,6 +41,12 @@ def _gdrive(mirror: Mirror, session: Session) -> Request:
     return gdrive.resolve(mirror, session)
 
 
+def _modelscope(mirror: Mirror, session: Session) -> Request:
+    from aigiqa_cli.mirrors import modelscope
+
+    return modelscope.resolve(mirror, session)
+
+
 def _builtin(mirror: Mirror, _session: Session) -> Request:
     from aigiqa_cli.mirrors import builtin
 
@@ -50,9 +57,25 @@ AUTOMATIC: dict[str, Resolver] = {
     "http": _http,
     "github": _github,
     "huggingface": _huggingface,
+    "modelscope": _modelscope,
     "gdrive": _gdrive,
     "builtin": _builtin,
 }
+
+
+def _huggingface_tree(mirror: Mirror, session: Session) -> Listing:
+    from aigiqa_cli.mirrors import huggingface
+
+    return huggingface.listing(mirror, session)
+
+
+def _modelscope_tree(mirror: Mirror, session: Session) -> Listing:
+    from aigiqa_cli.mirrors import modelscope
+
+    return modelscope.listing(mirror, session)
+
+
+TREES: dict[str, Lister] = {"huggingface": _huggingface_tree, "modelscope": _modelscope_tree}
 MANUAL = ("baidu", "quark", "terabox", "onedrive")
 
 
@@ -64,19 +87,30 @@ def source(mirror: Mirror, session: Session) -> Source:
     return Source(kind=mirror.kind, label=label(mirror), resolve=lambda: resolver(mirror, session))
 
 
+def tree_source(mirror: Mirror, session: Session) -> TreeSource:
+    """A folder of a hub made ready, for an asset of many files."""
+    lister = TREES.get(mirror.kind)
+    if lister is None:
+        raise PersonNeeded(f"{label(mirror)} cannot list a folder", fault="N22", mirror=label(mirror))
+    return TreeSource(kind=mirror.kind, label=label(mirror), listing=lambda: lister(mirror, session))
+
+
 def label(mirror: Mirror) -> str:
     """The mirror's name for people and records; the same in every run, and never with a code or a signature."""
     place = mirror.repo or mirror.id or bare(mirror.url).partition("://")[2] or mirror.path
     return f"{mirror.kind} {place}".strip()
 
 
-def link(mirror: Mirror) -> str:
+def link(mirror: Mirror, *, folder: bool = False) -> str:
     """An address that a person can open in a browser; "" for bytes that are made on this machine."""
     path, revision = quote(mirror.path), quote(mirror.revision, safe="")
     if mirror.kind == "github" and mirror.repo:
         return f"https://github.com/{mirror.repo}/blob/{revision or 'HEAD'}/{path}"
     if mirror.kind == "huggingface" and mirror.repo:
-        return f"https://huggingface.co/datasets/{mirror.repo}/blob/{revision or 'main'}/{path}"
+        kind = "tree" if folder else "blob"
+        return f"https://huggingface.co/datasets/{mirror.repo}/{kind}/{revision or 'main'}/{path}".rstrip("/")
+    if mirror.kind == "modelscope" and mirror.repo and (folder or not path):
+        return f"https://modelscope.cn/datasets/{mirror.repo}/files"
     if mirror.kind == "modelscope" and mirror.repo:
         return f"https://modelscope.cn/datasets/{mirror.repo}/resolve/{revision or 'master'}/{path}"
     if mirror.kind == "gdrive" and mirror.id:
@@ -84,11 +118,19 @@ def link(mirror: Mirror) -> str:
     return manual.link(mirror)
 
 
-def share(mirror: Mirror, asset_name: str, bytes: int | None, sha256: str, next_command: str) -> Share:  # noqa: A002
+def share(
+    mirror: Mirror,
+    asset_name: str,
+    bytes: int | None,  # noqa: A002
+    sha256: str,
+    next_command: str,
+    *,
+    folder: bool = False,
+) -> Share:
     """All that a person needs to fetch one file by hand."""
     return Share(
         kind=mirror.kind,
-        url=link(mirror),
+        url=link(mirror, folder=folder),
         code=mirror.code,
         name=asset_name,
         bytes=bytes,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from aigiqa_cli.errors import Fault, PersonNeeded, RefusedInput
 from aigiqa_cli.mirrors.record import Mirror, is_commit
-from aigiqa_cli.transport.model import Request
+from aigiqa_cli.mirrors.surroundings import lent, proxies
+from aigiqa_cli.transport.model import Leaf, Listing, Request
 from aigiqa_cli.transport.redact import cleaned
 from aigiqa_cli.transport.session import Session
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 ENDPOINT = "https://huggingface.co"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FOR_THE_LIBRARY = ("https_proxy", "http_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
-_environment = threading.Lock()
+_LONG_ANSWER = 4  # times the usual patience for one answer that lists tens of thousands of files
+_OWN_FILES = (".gitattributes", ".gitignore")  # of the repository itself: every one has the first
 
 
 def resolve(mirror: Mirror, session: Session) -> Request:
@@ -43,6 +44,41 @@ def resolve(mirror: Mirror, session: Session) -> Request:
     )
 
 
+def listing(mirror: Mirror, session: Session) -> Listing:
+    """Every file below `mirror.path` at one commit, in one call: length, and SHA-256 or git's own hash."""
+    endpoint, token = endpoint_of(session), session.settings.get("HF_TOKEN", "").strip()
+    session.gate(_url(mirror.repo, "x", mirror.revision, endpoint))
+    found = _dataset(mirror, token, endpoint, session)
+    commit = found.sha or mirror.revision
+    below = f"{mirror.path}/" if mirror.path else ""
+    names = [entry for entry in found.siblings or () if entry.rfilename.startswith(below)]
+    if all(entry.rfilename in _OWN_FILES for entry in names):
+        raise PersonNeeded(
+            f"{mirror.repo} has no files{f' below {mirror.path}' if mirror.path else ''}: it is empty or gone",
+            hint=f"see {endpoint}/datasets/{mirror.repo}",
+            fault="N07",
+        )
+    start = _url(mirror.repo, "", commit, endpoint)
+    leaves = tuple(_leaf(entry, f"{start}{quote(entry.rfilename)}") for entry in names)
+    return Listing(leaves, token, fixed=is_commit(commit))
+
+
+def _leaf(entry: Any, url: str) -> Leaf:
+    blob = entry.blob_id or ""
+    if entry.lfs is None:
+        return Leaf(entry.rfilename, url, entry.size, tag=blob, blob=blob)
+    return Leaf(entry.rfilename, url, entry.lfs.size, entry.lfs.sha256, tag=blob)
+
+
+def _dataset(mirror: Mirror, token: str, endpoint: str, session: Session) -> Any:
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=endpoint, token=token or False)
+    patience = session.limits.silence * _LONG_ANSWER
+    with _asked(mirror, token, endpoint, session):
+        return api.dataset_info(mirror.repo, revision=mirror.revision or None, files_metadata=True, timeout=patience)
+
+
 def endpoint_of(session: Session) -> str:
     return (session.settings.get("HF_ENDPOINT", "").strip() or ENDPOINT).rstrip("/")
 
@@ -60,17 +96,29 @@ def _url(repo: str, path: str, revision: str, endpoint: str) -> str:
 
 def _metadata(url: str, token: str, endpoint: str, mirror: Mirror, session: Session) -> Any:
     from huggingface_hub import get_hf_file_metadata
+
+    with _asked(mirror, token, endpoint, session):
+        return get_hf_file_metadata(url, token=token or False, endpoint=endpoint, timeout=session.limits.connect)
+
+
+@contextmanager
+def _asked(mirror: Mirror, token: str, endpoint: str, session: Session) -> Iterator[None]:
+    """A question that the library asks: with our settings, and with its errors in the vocabulary of this program."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     with _settings(session):
         try:
-            return get_hf_file_metadata(url, token=token or False, endpoint=endpoint, timeout=session.limits.connect)
+            yield
         except HfHubHTTPError as error:
             raise _meaning(error, mirror, token, endpoint, session) from error
         except OfflineModeIsEnabled as error:
             raise PersonNeeded("HF_HUB_OFFLINE forbids to ask the Hub", fault="N24") from error
         except _transport_errors() as error:
             raise _lost(error, endpoint, session) from error
+        except (ValueError, TypeError, KeyError) as error:
+            host = endpoint.partition("://")[2]
+            said = "answered with something that the Hub's library cannot read"
+            raise PersonNeeded(f"{host} {said}", fault="N06") from error
 
 
 def _meaning(error: HfHubHTTPError, mirror: Mirror, token: str, endpoint: str, session: Session) -> Fault:
@@ -126,24 +174,13 @@ def _settings(session: Session) -> Iterator[None]:
     """Give the library's client our proxies and certificates; it reads them from the environment when made."""
     from huggingface_hub import close_session
 
-    wanted = {name: session.settings.get(name) for name in _FOR_THE_LIBRARY}
+    wanted = proxies(session)
     certificates = session.certificates()
     if certificates:
         wanted["SSL_CERT_DIR" if os.path.isdir(certificates) else "SSL_CERT_FILE"] = certificates
-    with _environment:
-        before = {name: os.environ.get(name) for name in wanted}
+    with lent(wanted):
         close_session()
-        _put(wanted)
         try:
             yield
         finally:
             close_session()
-            _put(before)
-
-
-def _put(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aigiqa_cli import mirrors
 from aigiqa_cli.catalogue import Entry
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.states import state_of
+from aigiqa_cli.store import installed_ids
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
-
-AUTOMATIC = ("http", "github", "huggingface", "gdrive", "builtin")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ def listing(context: Context) -> Iterator[Listed]:
             yield _listed(context, entry, context.catalogue.load(entry))
         except RefusedInput as fault:
             yield Listed(entry.id, manifest=_origin(entry), fault=fault.message)
+    for name in installed_ids(context.root):
+        if name not in context.catalogue.entries:
+            state = str(state_of(context.root, name))
+            yield Listed(name, state=state, manifest="", fault="installed, but no manifest of it is known here")
 
 
 def _listed(context: Context, entry: Entry, database: Database) -> Listed:
@@ -73,7 +77,7 @@ def download_size(database: Database) -> int | None:
 def automatic_kinds(database: Database) -> tuple[str, ...]:
     """Kinds of mirrors that need no person, for the images; empty means by hand."""
     images = database.assets_of("images", "references")
-    kinds = [m.kind for asset in images for m in asset.mirrors if m.kind in AUTOMATIC]
+    kinds = [m.kind for asset in images for m in asset.mirrors if m.kind not in mirrors.MANUAL]
     return tuple(dict.fromkeys(kinds))
 
 

@@ -28,9 +28,9 @@ class Selection:
     exact: bool = False
 
 
-def chosen(context: Context, words: Sequence[str]) -> list[Record]:
-    """The records of the databases that are meant; no word means all installed ones."""
-    names = [context.catalogue.database(word).id for word in words] or installed_ids(context.root)
+def chosen(context: Context, names: Sequence[str]) -> list[Record]:
+    """The records of these databases; no name means all installed ones."""
+    names = names or installed_ids(context.root)
     records = []
     for name in dict.fromkeys(names):
         state = state_of(context.root, name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
-from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Exit, Fault, Finding, IntegrityFault
+from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.errors import Exit, Fault, IntegrityFault
 from aigiqa_cli.installing import File, Options, Supplies, install, reusable, root_index
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares
@@ -32,6 +32,8 @@ class Request:
     keep_archives: bool = False
     require_hashes: bool = False
     force: bool = False
+    password: str = field(default="", repr=False)  # of the archives
+    rebuild: bool = False  # build everything anew but the images, if those of the installed version fit
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def fetch(context: Context, database: Database, request: Request) -> Fetched:
     context.root.prepare()
     with locked(context.root, database.id, context.reporter):
         heal(context.root, database.id)
-        if not request.force and _satisfied(context, database, request):
+        if not (request.force or request.rebuild) and _satisfied(context, database, request):
             if root_index.check(context.root):  # a run may have been killed after its commit, before the root index
                 root_index.rebuild(context.root, context.reporter)
             return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=False)
@@ -102,8 +104,7 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     _add_tables(obtained, database, supplies, request)
     for asset in needed:
         file = _obtain(obtained, database, asset, request)
-        _compare_with_first_use(context, database, asset, file)
-        supplies.containers.append(file)
+        supplies.containers.append(replace(file, password=request.password))
     left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
     options = Options(request.labels_only, request.require_hashes)
     try:
@@ -119,26 +120,18 @@ def _install(context: Context, database: Database, request: Request) -> list[str
 
 def _add_tables(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
     """The label tables come first: they are small, and without them the images are worth nothing."""
-
-    def get(asset: Asset) -> File:
-        file = _obtain(obtained, database, asset, request)
-        _compare_with_first_use(obtained.context, database, asset, file)
-        return file
-
-    supplies.tables |= label_tables(database, get, labels_only=request.labels_only)
+    supplies.tables |= label_tables(
+        database, lambda asset: _obtain(obtained, database, asset, request), labels_only=request.labels_only
+    )
 
 
 def _archives_needed(context: Context, database: Database, request: Request) -> list[Asset]:
     """The image assets, unless the installed images are those of this manifest."""
     if request.labels_only:
         return []
-    if not request.force and reusable(context.root, database) and not _damaged(context, database):
+    if not request.force and reusable(context.root, database):
         return []
     return list(database.assets_of("images", "references"))
-
-
-def _damaged(context: Context, database: Database) -> bool:
-    return state_of(context.root, database.id, database).word == DAMAGED
 
 
 def _demand_space(context: Context, database: Database, needed: list[Asset]) -> None:
@@ -148,55 +141,50 @@ def _demand_space(context: Context, database: Database, needed: list[Asset]) -> 
 
 
 def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
-    """The asset; if every mirror of it is gone or wrong, a repack that a published hash vouches for."""
-    installed = _installed_table(obtained.context, database, asset)
+    """The asset; if every mirror of it is gone or wrong, or hashes are required and it has none, a repack that a
+    published hash vouches for."""
+    installed = obtained.installed_table(database, asset)
     if installed is not None and not request.force:
         return installed
+    if request.require_hashes and not asset.accepted and not request.mirror:
+        file = _from_repack(obtained, database, asset, "has no published hash")
+        if file is not None:
+            return file
     try:
         return obtained.file(database, asset, request.mirror)
     except Fault as fault:
         if fault.exit_code not in (Exit.PERSON, Exit.INTEGRITY) or request.mirror:
             raise
-        for repack in _repacks(database, asset):
-            try:
-                obtained.context.reporter.note(f"{asset.published_name} is not to be had; trying {repack.name}")
-                return obtained.file(database, repack)
-            except Fault as second:
-                obtained.context.reporter.note(second.message)
-        raise
+        file = _from_repack(obtained, database, asset, "is not to be had")
+        if file is None:
+            raise
+        return file
 
 
-def _installed_table(context: Context, database: Database, asset: Asset) -> File | None:
-    """A label table that is installed and proven is not fetched again."""
-    path = context.root.folder(database.id) / "labels" / asset.published_name
-    if asset.role != "labels" or not path.is_file():
-        return None
-    found = sha256_file(path)
-    return File(path, "installed before", found) if found[0] in asset.accepted else None
+def _from_repack(obtained: Obtained, database: Database, asset: Asset, why: str) -> File | None:
+    for repack in _repacks(database, asset):
+        try:
+            obtained.context.reporter.note(f"{asset.published_name} {why}; trying {repack.name}")
+            return obtained.file(database, repack)
+        except Fault as second:
+            obtained.context.reporter.note(second.message)
+    return None
 
 
 def _repacks(database: Database, asset: Asset) -> list[Asset]:
     return [
         other
         for other in database.assets
-        if other.substitutes == asset.name and other.sha256 and other.is_archive and automatic(other)
+        if other.substitutes == asset.name and automatic(other) and _may_stand_in(asset, other)
     ]
 
 
-def _compare_with_first_use(context: Context, database: Database, asset: Asset, file: File) -> None:
-    """Where nothing is pinned, the hash of the first download is: another one later is exit 4, not news."""
-    state = state_of(context.root, database.id)
-    first = [source for source in (state.record.sources if state.record else ()) if source.asset == asset.name]
-    if asset.accepted or not first or not first[0].sha256 or first[0].sha256 == file.digest[0]:
-        return
-    raise IntegrityFault(
-        f"{asset.published_name} is another file than the one that was installed first, and no published hash decides",
-        hint=f"if the new one is right: aigiqa remove {database.id}, then fetch again",
-        fault="N31",
-        database=database.id,
-        phase="CHECK",
-        findings=[Finding(database.id, asset.published_name, "changed upstream", first[0].sha256, file.digest[0])],
-    )
+def _may_stand_in(asset: Asset, repack: Asset) -> bool:
+    """An archive by its published hash. For a folder of single files there is none: it stands in only where the
+    content hash judges what came out of it, or for another folder, which nothing more vouches for."""
+    if repack.is_tree:
+        return bool(asset.is_tree or asset.content_sha256)
+    return bool(repack.sha256 and repack.is_archive)
 
 
 def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from aigiqa_cli.catalogue import fold
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Finding, RefusedInput, UsageFault
 from aigiqa_cli.installing.matching import IMAGES, REFERENCES
@@ -27,7 +28,24 @@ def lint(context: Context, files: Sequence[Path]) -> tuple[list[Path], list[Find
                 load(path, generators=context.catalogue.generators)
         except RefusedInput as fault:
             findings += fault.findings
+    if not files:
+        findings += _ambiguous_names(context)
     return paths, findings
+
+
+def _ambiguous_names(context: Context) -> Iterator[Finding]:
+    """An id or alias must mean one database."""
+    owner: dict[str, str] = {}
+    for entry in context.catalogue.entries.values():
+        try:
+            names = [entry.id, *context.catalogue.load(entry).aliases]
+        except RefusedInput:
+            continue
+        for name in names:
+            other = owner.setdefault(fold(name), entry.id)
+            if other != entry.id:
+                problem = f"aliases: {name} already means {other}"
+                yield Finding(entry.id, f"{entry.path}:1", problem, "a name of its own", name)
 
 
 def pinned_copy(context: Context, name: str) -> tuple[str, list[str]]:

@@ -26,6 +26,7 @@ class Verified:
     database: str
     files: int
     bytes: int
+    images: int
     findings: tuple[Finding, ...]
 
 
@@ -38,7 +39,9 @@ def verify(context: Context, name: str, *, decode: bool = False) -> Verified:
     context.reporter.phase(f"verifying {name}", total=record.size)
     findings = list(_file_findings(context, folder, record, decode=decode))
     findings += _extra_findings(folder, record)
-    return Verified(name, len(record.files), record.size, tuple(sorted(findings, key=lambda finding: finding.path)))
+    return Verified(
+        name, len(record.files), record.size, record.images, tuple(sorted(findings, key=lambda finding: finding.path))
+    )
 
 
 def verify_root(context: Context) -> list[Finding]:

@@ -11,14 +11,13 @@ from aigiqa_cli.store.records import (
     installed_ids,
     read_record,
     read_records,
-    remove_record,
 )
 from aigiqa_cli.store.root import Root, find_root
-from aigiqa_cli.store.staging import Staging, heal, staging
-from aigiqa_cli.store.sweeping import Leftover, discard, drop_replaced, leftovers
+from aigiqa_cli.store.staging import Staging, heal, staged, withdraw
+from aigiqa_cli.store.sweeping import Leftover, discard, drop_replaced, leftovers, retire
 
 __all__ = [
     "ROOT_INDEX", "Leftover", "Record", "Root", "Staging", "StoredFile", "StoredSource", "discard", "drop_replaced",
     "find_root", "fsync_folder", "heal", "installed_ids", "leftovers", "locked", "machine_faults", "read_record",
-    "read_records", "remove_record", "staging", "whole_file", "write_whole",
+    "read_records", "retire", "staged", "whole_file", "withdraw", "write_whole",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aigiqa_cli.errors import TemporaryFault
 from aigiqa_cli.reporting import Reporter
+from aigiqa_cli.store.durable import machine_faults
 from aigiqa_cli.store.root import Root
 
 PATIENCE = 3600.0  # seconds to wait for another aigiqa; AIGIQA_LOCK_SECONDS changes it
@@ -27,11 +28,12 @@ def locked(root: Root, name: str, reporter: Reporter) -> Iterator[None]:
     path = root.locks / f"{name}.lock"
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        with machine_faults(f"locking {name}", phase="PLAN"):
+            lock.acquire(timeout=0)
     except Timeout:
         reporter.note(f"waiting for another aigiqa that works on {name}{_holder(path)}")
         try:
-            lock.acquire(timeout=float(os.environ.get("AIGIQA_LOCK_SECONDS", PATIENCE)), poll_interval=0.1)
+            lock.acquire(timeout=_patience(), poll_interval=0.1)
         except Timeout:
             raise TemporaryFault(
                 f"another aigiqa works on {name}{_holder(path)}", hint="try again later", fault="C05", phase="PLAN"
@@ -42,6 +44,13 @@ def locked(root: Root, name: str, reporter: Reporter) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _patience() -> float:
+    try:
+        return float(os.environ.get("AIGIQA_LOCK_SECONDS", PATIENCE))
+    except ValueError:
+        return PATIENCE
 
 
 def owner_note() -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
 from aigiqa_cli.names import unsafe_reason
-from aigiqa_cli.store.durable import fsync_folder, write_whole
+from aigiqa_cli.store.durable import fsync_folder, machine_faults, write_whole
 from aigiqa_cli.store.root import Root
 
 FORMAT = 1
@@ -88,7 +88,8 @@ def read_record(root: Root, database: str) -> Record | None:
 def read_record_at(path: Path, database: str) -> Record | None:
     """The record in a file, None if there is none."""
     try:
-        data = path.read_bytes()
+        with machine_faults(f"reading the record of {database}"):
+            data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
@@ -114,7 +115,13 @@ def _parse(database: str, content: Any) -> Record:
     record = Record(**content)
     if record.database != database or not record.files:
         raise ValueError("it lists no files, or belongs to another database")
+    numbers = (record.rows, record.images, record.references, record.manifest_version)
+    words = (record.state, record.manifest_sha256, record.index_sha256)
+    if not all(type(number) is int for number in numbers) or not all(isinstance(word, str) for word in words):
+        raise ValueError("a field has another type")
     for file in record.files:
+        if type(file.bytes) is not int or not isinstance(file.path, str) or not isinstance(file.sha256, str):
+            raise ValueError(f"the entry {file.path!r} has another type")
         reason, _ = unsafe_reason(file.path)
         if reason:  # X06: a forged record must not lead outside
             raise ValueError(f"the path {file.path!r} {reason}")
@@ -124,7 +131,8 @@ def _parse(database: str, content: Any) -> Record:
 def installed_ids(root: Root) -> list[str]:
     """Ids that have a record, sorted."""
     try:
-        return sorted(path.stem for path in root.installed.iterdir() if path.suffix == ".json")
+        with machine_faults("reading the records"):
+            return sorted(path.stem for path in root.installed.iterdir() if path.suffix == ".json")
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -38,6 +38,11 @@ class Root:
         return self.path / "index.csv"
 
     @property
+    def index_note(self) -> Path:
+        """The SHA-256 of the root index as it was written last."""
+        return self.internal / "index.sha256"
+
+    @property
     def installed(self) -> Path:
         return self.internal / "installed"
 
@@ -77,9 +82,8 @@ class Root:
         """Create the folders of the root. Raises MachineFault, or UsageFault if there can be no folder of that name."""
         try:
             with machine_faults(f"preparing the root {self.path}", phase="PLAN"):
-                self.path.mkdir(parents=True, exist_ok=True)
-                for folder in (self.installed, self.archives, self.partial, self.staging, self.replaced,
-                               self.quarantine, self.locks):  # fmt: skip
+                self.installed.mkdir(parents=True, exist_ok=True)  # others may read what is installed
+                for folder in (self.archives, self.partial, self.staging, self.replaced, self.quarantine, self.locks):
                     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise UsageFault(

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from aigiqa_cli.store.durable import flush_tree, fsync_folder, write_whole
 from aigiqa_cli.store.locks import owner_note, try_flock
-from aigiqa_cli.store.records import Record
+from aigiqa_cli.store.records import Record, remove_record
 from aigiqa_cli.store.root import Root
 
 OWNER, TREE, RECORD, SCRATCH = "owner.json", "tree", "record.json", "scratch"
@@ -39,27 +39,36 @@ class Staging:
         self.folder.mkdir(mode=0o700)
         self.tree = self.folder / TREE
         self.scratch = self.folder / SCRATCH
-        self._owner = os.open(self.folder / OWNER, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try_flock(self._owner)
-        os.write(self._owner, owner_note())
+        self._owner = _held_note(self.folder)
         self.tree.mkdir(mode=0o755)
         self.scratch.mkdir(mode=0o700)
 
     def publish(self, record: Record) -> None:
         """Make the tree durable, then published, then committed. What was published before goes to `replaced`."""
-        shutil.rmtree(self.scratch)
+        shutil.rmtree(self.scratch)  # what it held was never to be published
         flush_tree(self.folder)
         write_whole(self.folder / RECORD, record.to_bytes())
         roll_forward(self.root, self.folder, self.database)
 
     def close(self) -> None:
-        """Drop whatever is left of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Drop whatever is left of it; but what is prepared to be published stays, for `heal` to finish."""
+        if not (self.folder / RECORD).exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._owner)
 
 
+def _held_note(folder: Path) -> int:
+    """The owner note, locked before it has its name: nobody can find it unlocked while its owner lives (S18)."""
+    temporary = folder / f".{OWNER}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try_flock(descriptor)
+    os.write(descriptor, owner_note())
+    os.rename(temporary, folder / OWNER)
+    return descriptor
+
+
 @contextmanager
-def staging(root: Root, database: str) -> Iterator[Staging]:
+def staged(root: Root, database: str) -> Iterator[Staging]:
     """A staging folder that is gone at the end of the block, however it ends."""
     work = Staging(root, database)
     try:
@@ -80,12 +89,28 @@ def roll_forward(root: Root, folder: Path, database: str) -> None:
         fsync_folder(root.path)
     os.rename(folder / RECORD, root.record(database))
     fsync_folder(root.installed)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keep_former_record(root: Root, name: str, database: str) -> None:
     """What the former folder owned stands beside it, so that nothing of the user's in it is ever removed."""
     if root.record(database).is_file():
         write_whole(root.replaced / f"{name}.json", root.record(database).read_bytes())
+
+
+def withdraw(root: Root, database: str) -> Path:
+    """Take a published database back: its folder goes to `replaced` with its record beside, then the record goes.
+
+    Returns the former folder, which `retire` empties; a run that is killed in between is finished by the next one.
+    """
+    name = f"{database}-{secrets.token_hex(8)}"
+    if root.folder(database).exists():
+        _keep_former_record(root, name, database)
+        os.rename(root.folder(database), root.replaced / name)
+        fsync_folder(root.replaced)
+        fsync_folder(root.path)
+    remove_record(root, database)
+    return root.replaced / name
 
 
 def heal(root: Root, database: str) -> bool:

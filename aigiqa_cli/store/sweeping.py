@@ -33,7 +33,7 @@ class Leftover:
 def leftovers(root: Root) -> list[Leftover]:
     """Everything that `gc` may remove: dead runs, unfinished downloads, former folders, archives of no record."""
     found = [Leftover(path, "staging", _size(path)) for path in abandoned(root) if not (path / RECORD).exists()]
-    found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if path.is_dir()]
+    found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if _superseded(root, path)]
     found += [Leftover(path, "partial download", _size(path)) for path in _entries(root.partial) if _unheld(path)]
     found += [Leftover(path, "temporary file", _size(path)) for path in _temporaries(root) if _unheld(path)]
     kept = {source.sha256 for record in read_records(root) for source in record.sources}
@@ -62,9 +62,15 @@ def drop_replaced(root: Root, database: str) -> None:
             retire(root, path)
 
 
+def _superseded(root: Root, folder: Path) -> bool:
+    """A former folder whose database is published anew, or was removed; else it may be the only copy there is."""
+    database = folder.name.rpartition("-")[0]
+    return folder.is_dir() and (root.folder(database).is_dir() or not root.record(database).exists())
+
+
 def retire(root: Root, folder: Path) -> list[Path]:
-    """Remove a former folder. Files of the user move to where they were in the new one, or to quarantine, like files
-    that were changed (P5, S22); returns where they are now."""
+    """Remove a former folder. Files of the user move back to where they were, files that were changed to quarantine
+    (P5, S22); returns those that are in quarantine now."""
     database = folder.name.rpartition("-")[0]
     note = folder.with_name(folder.name + ".json")
     try:
@@ -72,7 +78,7 @@ def retire(root: Root, folder: Path) -> list[Path]:
     except (IntegrityFault, RefusedInput):
         record = None
     owned = {file.path: file.sha256 for file in record.files} if record else {}
-    rescued = []
+    changed = []
     for parent, folders, names in os.walk(folder, topdown=False):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in (*names, *links):
@@ -80,31 +86,43 @@ def retire(root: Root, folder: Path) -> list[Path]:
             relative = path.relative_to(folder).as_posix()
             if _is_ours(path, owned.get(relative, ""), root.folder(database) / relative):
                 path.unlink()
-            else:
-                rescued.append(_rescue(root, database, path, relative, foreign=relative not in owned))
+            elif relative in owned or not _sent_home(root, database, path, relative):
+                changed.append(_set_aside(root, database, path))
         os.rmdir(parent)
     note.unlink(missing_ok=True)
-    return rescued
+    return changed
 
 
 def _is_ours(path: Path, sha256: str, successor: Path) -> bool:
-    """Recorded and unchanged; a file that the new version shares needs no reading."""
-    if not sha256 or path.is_symlink():
+    """Recorded and unchanged, or what an interrupted `remove` left: the same bytes as in the new version."""
+    if path.is_symlink() or not path.is_file():
         return False
     if successor.is_file() and successor.samefile(path):
-        return True
-    return sha256_file(path)[0] == sha256
+        return bool(sha256)
+    found = sha256_file(path)[0]
+    return found == sha256 or (not sha256 and _is_copy(successor, found))
 
 
-def _rescue(root: Root, database: str, path: Path, relative: str, *, foreign: bool) -> Path:
+def _is_copy(successor: Path, sha256: str) -> bool:
+    return successor.is_file() and not successor.is_symlink() and sha256_file(successor)[0] == sha256
+
+
+def _sent_home(root: Root, database: str, path: Path, relative: str) -> bool:
+    """Move a file that is not ours to the database's present folder, unless something has its name there."""
     home = root.folder(database) / relative
-    if foreign and root.folder(database).is_dir() and not os.path.lexists(home):
-        home.parent.mkdir(parents=True, exist_ok=True)
-    else:
-        home = root.quarantine / f"{database}-{secrets.token_hex(4)}-{path.name}"
+    if os.path.lexists(home):
+        return False
+    home.parent.mkdir(parents=True, exist_ok=True)
     os.rename(path, home)
     fsync_folder(home.parent)
-    return home
+    return True
+
+
+def _set_aside(root: Root, database: str, path: Path) -> Path:
+    aside = root.quarantine / f"{database}-{secrets.token_hex(4)}-{path.name}"
+    os.rename(path, aside)
+    fsync_folder(root.quarantine)
+    return aside
 
 
 def _temporaries(root: Root) -> list[Path]:

@@ -11,8 +11,9 @@ from typing import BinaryIO
 from aigiqa_cli.tables import delimited, matrix, objects, workbook
 from aigiqa_cli.tables.layout import Layout
 
-__all__ = ["READERS", "Layout", "header_of", "rows"]
+__all__ = ["READERS", "Layout", "header_of", "is_matrix", "is_text", "is_workbook", "rows"]
 
+HEAD = 64 << 10
 NumberedRow = tuple[int, Sequence[str]]
 Reader = Callable[[BinaryIO, Layout], Iterator[NumberedRow]]
 
@@ -31,6 +32,26 @@ def rows(stream: BinaryIO, layout: Layout) -> Iterator[NumberedRow]:
     return READERS[layout.format](stream, layout)
 
 
-def header_of(head: bytes) -> tuple[str, ...]:
-    """The cells of the first line of something that may be a CSV or TSV table; () if it is no text."""
-    return delimited.header_of(head)
+def is_workbook(head: bytes) -> bool:
+    """Is what begins like this an xlsx file, and no archive of images?"""
+    return workbook.looks_like_one(head)
+
+
+def is_text(head: bytes) -> bool:
+    """May what begins like this be a CSV or TSV table?"""
+    return bool(delimited.header_of(head))
+
+
+def is_matrix(head: bytes) -> bool:
+    """Is what begins like this a MATLAB file, of whatever version?"""
+    return head.startswith(b"MATLAB ")
+
+
+def header_of(stream: BinaryIO) -> tuple[str, tuple[str, ...]]:
+    """What a file may be, and the cells of its first row: ("xlsx", ...), ("text", ...) for CSV and TSV, or ("", ())."""
+    head = stream.read(HEAD)
+    if is_workbook(head):
+        cells = workbook.header_of(stream, "workbook")
+        return ("xlsx" if cells else "", cells)
+    cells = delimited.header_of(head)
+    return ("text" if cells else "", cells)

@@ -17,15 +17,16 @@ def rows(stream: BinaryIO, layout: Layout, delimiter: str) -> Iterator[tuple[int
     text = io.TextIOWrapper(stream, encoding=encoding, errors="strict", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
-        if layout.header:
-            layout.check_header(next(reader, ()))
+        header = next(reader, []) if layout.header else list(layout.columns)
+        width = layout.check_header(header) if layout.header else len(layout.columns)
+        places = layout.places(header)
         for cells in reader:
-            if len(cells) != len(layout.columns):
-                expected, found = str(len(layout.columns)), str(len(cells))
+            if len(cells) != width:
+                expected, found = str(width), str(len(cells))
                 raise layout.refusal(reader.line_num, "wrong number of cells", expected, found, "T07")
             if "\0" in "".join(cells):
                 raise layout.refusal(reader.line_num, "a zero byte stands in a cell", "text", fault="T07")
-            yield reader.line_num, cells
+            yield reader.line_num, [cells[place] for place in places] if places else cells
     except UnicodeDecodeError as error:
         found = f"byte {error.object[error.start]:#04x}"
         line = _undecodable_line(stream, encoding)

@@ -13,25 +13,41 @@ MAX_ROWS = 10_000_000
 
 @dataclass(frozen=True)
 class Layout:
-    """`name` is the file for messages; `columns` are exact and in order; without a header they are positions."""
+    """`name` is the file for messages; `columns` are exact and in order; without a header they are positions.
+
+    The columns `may_lack` stand at the end and may be missing, all of them; rows then have so many cells fewer.
+    With `others` further columns may stand anywhere beside these; readers leave them out.
+    """
 
     name: str
     format: str
     columns: tuple[str, ...]
     header: bool = True
     encoding: str = "utf-8"
+    may_lack: tuple[str, ...] = ()
+    others: bool = False
 
-    def check_header(self, found: Sequence[str]) -> None:
-        """Raise RefusedInput (T08) unless `found` is the declared header."""
-        if tuple(found) == self.columns:
-            return
+    def check_header(self, found: Sequence[str]) -> int:
+        """How many columns there are. Raises RefusedInput (T08) unless `found` is the declared header."""
+        if self.fits(found):
+            return len(found)
         missing = [name for name in self.columns if name not in found]
-        foreign = [name for name in found if name not in self.columns]
+        foreign = [name for name in found if name not in self.columns and not self.others]
         parts = [f"missing column {', '.join(missing)}"] if missing else []
         parts += [f"unexpected column {', '.join(foreign)}"] if foreign else []
         parts += ["a column stands twice"] if len(set(found)) != len(found) else []
         problem = "; ".join(parts) or "the columns stand in another order"
         raise self.refusal(1, problem, ",".join(self.columns), ",".join(found), "T08")
+
+    def fits(self, found: Sequence[str]) -> bool:
+        """Is this the declared header?"""
+        if self.others:
+            return set(self.columns) <= set(found) and len(set(found)) == len(found)
+        return tuple(found) in (self.columns, self.columns[: len(self.columns) - len(self.may_lack)])
+
+    def places(self, found: Sequence[str]) -> tuple[int, ...] | None:
+        """Where the declared columns stand in a row, if there may be others beside them."""
+        return tuple(list(found).index(name) for name in self.columns) if self.others else None
 
     def refusal(self, line: int, problem: str, expected: str = "", found: str = "", fault: str = "") -> RefusedInput:
         """A fault that names file and line (0: the whole file), what was expected and what was found."""

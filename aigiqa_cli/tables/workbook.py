@@ -5,6 +5,7 @@ A workbook is a zip of XML, so it is judged like one before it is opened (T10), 
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -13,18 +14,22 @@ from aigiqa_cli.tables.layout import MAX_ROWS, Layout
 
 MAX_PART = 64 << 20
 MAX_TOTAL = 256 << 20
+_HEADS = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/")  # how the first member of a workbook is called
+_UNCACHED = re.compile(rb"<c\b([^<>]*)>\s*<f\b(?:[^<>]*/>|[^<>]*>[^<]*</f>)\s*(?:<v\s*/>|<v\b[^<>]*>\s*</v>)?\s*</c>")
+_PLACE = re.compile(rb"""\br=["']([A-Z]{1,3}[0-9]{1,7})["']""")
 _BROKEN = (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, AttributeError, TypeError, IndexError)
 
 
 def rows(stream: BinaryIO, layout: Layout) -> Iterator[tuple[int, Sequence[str]]]:
     """The rows of the first sheet; the line number is the sheet's own. Empty rows at the end are not rows."""
-    formulas = _judge(stream, layout)
-    width = len(layout.columns)
+    uncached = _judge(stream, layout)
+    width, places = len(layout.columns), None
     blank: list[int] = []
     for number, values in _sheet(stream, layout):
         cells = [_cell(layout, number, value) for value in values]
         if number == 1 and layout.header:
-            layout.check_header(_stripped(cells))
+            width = layout.check_header(_stripped(cells))
+            places = layout.places(cells)
             continue
         if not any(cells):
             blank.append(number)
@@ -33,9 +38,10 @@ def rows(stream: BinaryIO, layout: Layout) -> Iterator[tuple[int, Sequence[str]]
             raise layout.refusal(blank[0], "an empty row stands between others", "no empty rows", fault="T07")
         if any(cells[width:]):
             raise layout.refusal(number, "wrong number of cells", str(width), str(len(_stripped(cells))), "T07")
-        if formulas and not all(cells[:width]):
+        if uncached and any(not cell and _is_uncached(uncached, at, number) for at, cell in enumerate(cells[:width])):
             raise layout.refusal(number, "a formula without its stored value", "a value", fault="T12")
-        yield number, [*cells[:width], *[""] * (width - len(cells))]
+        row = [*cells[:width], *[""] * (width - len(cells))]
+        yield number, [row[place] for place in places] if places else row
 
 
 def header_of(stream: BinaryIO, name: str) -> tuple[str, ...]:
@@ -52,8 +58,13 @@ def header_of(stream: BinaryIO, name: str) -> tuple[str, ...]:
     return ()
 
 
-def _judge(stream: BinaryIO, layout: Layout) -> bool:
-    """Refuse bombs, macros and links to other files; true if a sheet has formulas."""
+def looks_like_one(head: bytes) -> bool:
+    """Does a zip begin as workbooks do? Their first member is one of a few; images never have such names."""
+    return head[:4] == b"PK\x03\x04" and head[30:].startswith(_HEADS)
+
+
+def _judge(stream: BinaryIO, layout: Layout) -> frozenset[str]:
+    """Refuse bombs, macros and links to other files. Returns the cells with a formula and no stored value."""
     try:
         stream.seek(0)
         with zipfile.ZipFile(stream) as book:
@@ -66,11 +77,25 @@ def _judge(stream: BinaryIO, layout: Layout) -> bool:
                 if name.endswith("vbaProject.bin") or "externalLinks/" in name:
                     raise layout.refusal(0, "the workbook has macros or links to other files", found=name, fault="T12")
             sheets = [name for name in names if name.startswith("xl/worksheets/") and name.endswith(".xml")]
-            return any(b"<f>" in part or b"<f " in part for part in (book.read(name) for name in sheets))
+            return frozenset(place for name in sheets for place in _uncached(book.read(name)))
     except zipfile.BadZipFile as error:
         raise layout.refusal(0, f"not a workbook: {error}", "an xlsx file", fault="T09") from None
     finally:
         stream.seek(0)
+
+
+def _uncached(sheet: bytes) -> Iterator[str]:
+    """The places (`G2`) of formulas without a value; "" for a cell that does not say where it is."""
+    for cell in _UNCACHED.finditer(sheet) if b"<f" in sheet else ():
+        place = _PLACE.search(cell[1])
+        yield place[1].decode() if place else ""
+
+
+def _is_uncached(uncached: frozenset[str], column: int, row: int) -> bool:
+    """Is the cell of the 0-based column, in the sheet's own row, such a formula? Reading gives it as empty."""
+    from openpyxl.utils import get_column_letter
+
+    return "" in uncached or f"{get_column_letter(column + 1)}{row}" in uncached
 
 
 def _sheet(stream: BinaryIO, layout: Layout) -> Iterator[tuple[int, Sequence[Any]]]:

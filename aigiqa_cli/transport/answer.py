@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -108,6 +109,15 @@ class Answer:
 
     def close(self) -> None:
         self._response.close()
+
+    def dismiss(self) -> None:
+        """Close an answer whose body is of no use. A short one is read to its end, so that the connection can be used
+        again: a hub answers for each of thousands of files with a redirect."""
+        if self.length is not None and self.length <= BLOCK and not self.encoding:
+            with contextlib.suppress(Later):
+                while self.read():
+                    pass
+        self.close()
 
     def __enter__(self) -> Self:
         return self

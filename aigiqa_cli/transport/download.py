@@ -79,7 +79,7 @@ class Transfer:
         if self.offset and self.offset == known and promises.certain(self.wanted, request):
             return self._prove(visit, request)
         headers = pieces.headers(self.wanted, request, self.part)
-        with self.session.open(request.url, headers=headers, token=request.token) as answer:
+        with self.session.open(request.url, headers=headers, token=request.token, cookie=request.cookie) as answer:
             size = self._settle(answer, visit, request)
             if size is not None and self.offset == size and answer.status == 416:  # noqa: PLR2004
                 return self._prove(visit, request)
@@ -253,7 +253,8 @@ class Transfer:
         if part is None:
             raise Later("nothing was received", fault="N01")
         with disk.machine(self.folder, None):
-            part.finish()
+            if self.wanted.flush:
+                part.finish()
             parts.sweep(self.folder, self.key)
         if not part.is_mine():
             self.part = None

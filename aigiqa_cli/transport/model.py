@@ -20,6 +20,7 @@ class Wanted:
     bytes: int | None = None
     sha256: str = ""
     accepted: tuple[str, ...] = ()
+    flush: bool = True  # False where the asker brings many files to the disk at once
 
     @property
     def pins(self) -> frozenset[str]:
@@ -29,10 +30,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Request:
-    """What a mirror resolves to. `token` goes to exactly the host of `url` and nowhere else."""
+    """What a mirror resolves to. `token` goes to exactly the host of `url` and nowhere else; `cookie` is the name of
+    a cookie in which that host wants it too."""
 
     url: str
     token: str = ""
+    cookie: str = ""
     bytes: int | None = None
     sha256: str = ""
     fixed: bool = False
@@ -46,6 +49,38 @@ class Source:
     kind: str
     label: str
     resolve: Callable[[], Request]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One file of a tree as its host lists it. `path` is that in the repository; `tag` is whatever else the host says
+    of this very version; `blob` is git's SHA-1 of it, where the host states that and no SHA-256."""
+
+    path: str
+    url: str
+    bytes: int | None = None
+    sha256: str = ""
+    tag: str = ""
+    blob: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Every file of a tree, and what its host wants to see before it gives them out."""
+
+    leaves: tuple[Leaf, ...]
+    token: str = ""
+    cookie: str = ""
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class TreeSource:
+    """A folder of a hub made ready. Nothing is asked before `listing` is called."""
+
+    kind: str
+    label: str
+    listing: Callable[[], Listing]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, MachineFault, PersonNeeded, TemporaryFault
@@ -122,8 +123,8 @@ def _verdict(transfer: Transfer, failures: list[tuple[Source, Fault]]) -> Fault:
     name = transfer.wanted.name
     if not failures:
         return PersonNeeded(f"{name}: there is no automatic mirror", fault="N22", phase="FETCH")
-    kind = _kind([fault for _, fault in failures])
-    deciding = [fault for _, fault in failures if _kind([fault]) is kind]
+    kind = gravest([fault for _, fault in failures])
+    deciding = [fault for _, fault in failures if gravest([fault]) is kind]
     ids = {fault.fault for fault in deciding}
     redact = transfer.session.redact
     reasons = [(source.label, redact(fault.message)) for source, fault in failures]
@@ -141,7 +142,7 @@ def _verdict(transfer: Transfer, failures: list[tuple[Source, Fault]]) -> Fault:
     )
 
 
-def _kind(faults: Sequence[Fault]) -> type[IntegrityFault | PersonNeeded | TemporaryFault]:
+def gravest(faults: Sequence[Fault]) -> type[IntegrityFault | PersonNeeded | TemporaryFault]:
     if any(isinstance(fault, IntegrityFault) for fault in faults):
         return IntegrityFault
     if any(not isinstance(fault, TemporaryFault) for fault in faults):
@@ -162,4 +163,4 @@ def _hint(kind: type[Fault], transfer: Transfer, reasons: Sequence[tuple[str, st
 
 def _lowered(wanted: Wanted) -> Wanted:
     accepted = tuple(pin.lower() for pin in wanted.accepted)
-    return Wanted(wanted.name, wanted.format.lower(), wanted.bytes, wanted.sha256.lower(), accepted)
+    return replace(wanted, format=wanted.format.lower(), sha256=wanted.sha256.lower(), accepted=accepted)

@@ -6,14 +6,16 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 from aigiqa_cli import __version__
 from aigiqa_cli.errors import Fault, MachineFault, PersonNeeded
 from aigiqa_cli.transport import gate
 from aigiqa_cli.transport.model import Later, Limits
+from aigiqa_cli.transport.pace import Pace
 from aigiqa_cli.transport.redact import redact
 
 if TYPE_CHECKING:
@@ -40,9 +42,20 @@ class WebPage:
 class Session:
     """Holds connections and cookies in memory until closed; nothing of it is written to disk."""
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        scratch: Path | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         self.settings: Mapping[str, str] = os.environ if settings is None else settings
         self.limits = limits or Limits()
+        self.scratch = scratch  # where a client library may keep what it insists on keeping while it is asked
+        self.pace = pace  # shared by the sessions that ask one host together
+        self.remembered: dict[tuple[str, ...], Any] = {}  # what resolvers have learned in this run
+        self._judged: set[str] = set()
         self._http: requests.Session | None = None
 
     @property
@@ -52,25 +65,39 @@ class Session:
     def gate(self, url: str, *, fault: str = "M06") -> None:
         """Raise RefusedInput unless `url` may be asked."""
         proxied = bool(self.proxy(url))
-        gate.check(url, private_allowed=self.private_allowed, proxied=proxied, fault=fault)
+        # Thousands of files of one host need one look at its addresses: each connection judges its own peer anyway.
+        known = proxied or _host(url) in self._judged
+        gate.check(url, private_allowed=self.private_allowed, proxied=known, fault=fault)
+        if not proxied:
+            self._judged.add(_host(url))
 
     def open(
-        self, url: str, *, headers: Mapping[str, str] | None = None, token: str = "", method: str = "GET"
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        token: str = "",
+        cookie: str = "",
+        method: str = "GET",
     ) -> Answer:
         """The answer at the end of the redirects, whatever its status; close it after use.
 
-        `token` is sent to the scheme, host and port of `url` only; once a redirect leaves them it is gone.
+        `token` is sent to the scheme, host and port of `url` only; once a redirect leaves them it is gone. `cookie`
+        names a cookie that carries it too.
         """
         asked, origin = url, _origin(url)
         for hop in range(HOPS + 1):
             self.gate(url, fault="N10" if hop else "M06")
             if _origin(url) != origin:
                 token = ""
-            answer = self._send(method, url, asked, dict(headers or {}), token)
+            begun = self.pace.take() if self.pace else 0.0
+            answer = self._send(method, url, asked, dict(headers or {}) | _proof_of(token, cookie))
+            if self.pace:
+                self.pace.heard(begun, answer.status, answer.headers.get("Retry-After"))
             target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
             if target is None:
                 return answer
-            answer.close()  # unread: the body of a redirect is never of use
+            answer.dismiss()
             url = _joined(url, target)
         raise PersonNeeded(f"{urlsplit(asked).hostname} redirects more than {HOPS} times", fault="N09")
 
@@ -125,7 +152,7 @@ class Session:
     def _setting(self, name: str) -> str:
         return (self.settings.get(name) or self.settings.get(name.upper()) or "").strip()
 
-    def _send(self, method: str, url: str, asked: str, headers: dict[str, str], token: str) -> Answer:
+    def _send(self, method: str, url: str, asked: str, headers: dict[str, str]) -> Answer:
         import requests
         import urllib3
         from requests.cookies import extract_cookies_to_jar
@@ -133,8 +160,6 @@ class Session:
         from aigiqa_cli.transport.answer import Answer, trouble
 
         http = self._connected()
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
         proxy = self.proxy(url)
         certificates = self.certificates() or True
         try:
@@ -180,6 +205,17 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     except ValueError:
         port = None
     return parts.scheme, (parts.hostname or "").lower(), port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
+
+
+def _proof_of(token: str, cookie: str) -> dict[str, str]:
+    """The headers that carry a token."""
+    if not token:
+        return {}
+    return {"Authorization": f"Bearer {token}"} | ({"Cookie": f"{cookie}={token}"} if cookie else {})
 
 
 def _joined(url: str, location: str) -> str:

@@ -20,5 +20,6 @@ from doubles.fault_server import FaultServer, Site
 from doubles.faults import Blob, Entry, Fault, Faults
 from doubles.github import GitHub
 from doubles.hub import Hub
+from doubles.modelscope import ModelScope
 
-__all__ = ["Blob", "Box", "Drive", "Entry", "Fault", "FaultServer", "Faults", "GitHub", "Hub", "Site"]
+__all__ = ["Blob", "Box", "Drive", "Entry", "Fault", "FaultServer", "Faults", "GitHub", "Hub", "ModelScope", "Site"]

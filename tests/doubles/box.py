@@ -24,6 +24,7 @@ from doubles.drive import Drive
 from doubles.fault_server import Exchange, FaultServer, Host, Site
 from doubles.github import GitHub
 from doubles.hub import Hub
+from doubles.modelscope import ModelScope
 
 DROPPED = ("HF_", "HUGGING", "MODELSCOPE", "AIGIQA_", "XDG_", "CURL_CA", "NO_PROXY", "ALL_PROXY")
 
@@ -107,7 +108,9 @@ class Box(FaultServer):
         self.refused: list[str] = []
         self.tls_errors: list[str] = []
         self.hub, self.drive, self.github = Hub(), Drive(), GitHub()
-        self.hosts: dict[str, Host] = {**self.hub.hosts(), **self.drive.hosts(), **self.github.hosts()}
+        self.scope = ModelScope()
+        doubles = (self.hub, self.drive, self.github, self.scope)
+        self.hosts: dict[str, Host] = {name: host for double in doubles for name, host in double.hosts().items()}
 
     def web(self, host: str) -> Site:
         """The plain file host of that name, made when it is not there yet."""
@@ -126,6 +129,8 @@ class Box(FaultServer):
                 self.github.add(mirror["repo"], str(mirror["revision"]), {mirror["path"]: data})
             case "huggingface":
                 self.hub.add(mirror["repo"], {mirror["path"]: data}, commit=str(mirror["revision"]))
+            case "modelscope":
+                self.scope.add(mirror["repo"], {mirror["path"]: data})
             case "gdrive":
                 self.drive.add(mirror["id"], data, Path(mirror.get("path", "file.zip")).name)
             case _:
@@ -173,12 +178,14 @@ class Box(FaultServer):
             Path(place).mkdir(parents=True, exist_ok=True)
         return kept | places | self.settings()
 
-    def leaks(self, allowed: Iterable[str] = ("huggingface.co",)) -> list[str]:
+    def leaks(self, allowed: Iterable[str] = ("huggingface.co", "modelscope.cn")) -> list[str]:
         """Hosts that were asked for and are not in the box, and hosts other than `allowed` that got a token."""
         strays = [f"unknown host {target}" for target in self.refused]
         trusted = set(allowed)
         return strays + [
-            f"token sent to {entry.host}" for entry in self.log if entry.auth and entry.host not in trusted
+            f"token sent to {entry.host}"
+            for entry in self.log
+            if (entry.auth or "m_session_id" in entry.cookie) and entry.host not in trusted
         ]
 
     def close(self) -> None:

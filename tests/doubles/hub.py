@@ -111,23 +111,29 @@ class Hub:
 
     def _api(self, exchange: Exchange, repository: Repository, rest: str) -> None:
         fault = self.faults.take(exchange.command, f"api {repository.name}")
-        verb, _, revision = rest.strip("/").partition("/")
+        verb, _, place = rest.strip("/").partition("/")
+        revision, _, below = place.partition("/")
         if fault:
             exchange.send(Blob(b""), fault=fault)
         elif revision and revision not in ("main", repository.commit):
             _error(exchange, 404, "RevisionNotFound", f"Invalid rev id: {revision}")
         elif verb == "tree":
-            self._tree(exchange, repository)
+            self._tree(exchange, repository, below)
         else:
             _json(exchange, 200, _info(repository, blobs="blobs" in exchange.path))
 
-    def _tree(self, exchange: Exchange, repository: Repository) -> None:
-        rows = [{"type": "file", "path": path, "oid": blob.git, "size": len(blob.data)} | _lfs("oid", blob)
-                for path, blob in repository.blobs.items()]  # fmt: skip
+    def _tree(self, exchange: Exchange, repository: Repository, below: str) -> None:
+        paths = [path for path in repository.blobs if not below or path.startswith(below + "/")]
+        if below and not paths:
+            _error(exchange, 404, "EntryNotFound", f"{below} does not exist")
+            return
         cursor = int(exchange.query.get("cursor", "0"))
         following = cursor + self.page
+        blobs = [(path, repository.blobs[path]) for path in paths[cursor:following]]
+        rows = [{"type": "file", "path": path, "oid": blob.git, "size": len(blob.data)} | _lfs("oid", blob)
+                for path, blob in blobs]  # fmt: skip
         link = f'<https://{HUB}{exchange.path_only}?recursive=true&expand=false&cursor={following}>; rel="next"'
-        _json(exchange, 200, rows[cursor:following], (("Link", link),) if following < len(rows) else ())
+        _json(exchange, 200, rows, (("Link", link),) if following < len(paths) else ())
 
 
 def _info(repository: Repository, *, blobs: bool) -> dict[str, Any]:

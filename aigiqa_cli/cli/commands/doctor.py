@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
+from aigiqa_cli.cli.desk import Answer, Desk, command
 from aigiqa_cli.cli.terminal import Column, Terminal
 from aigiqa_cli.errors import MachineFault
 from aigiqa_cli.steps.doctor import BAD, Check, examine
@@ -27,10 +27,11 @@ def doctor(desk: Desk) -> Answer:
     def show(terminal: Terminal) -> None:
         _table(terminal, checks)
 
-    if not bad:
-        return Answer([asdict(check) for check in checks], show)
-    fault = MachineFault(f"{len(bad)} things are not in order: {', '.join(check.name for check in bad)}", phase="PLAN")
-    return Answer(None, show, outcomes=[Outcome("", [asdict(check) for check in checks], fault)])
+    fault = None
+    if bad:
+        names = ", ".join(check.name for check in bad)
+        fault = MachineFault(f"{len(bad)} things are not in order: {names}", phase="PLAN")
+    return Answer([asdict(check) for check in checks], show, fault=fault)
 
 
 def _table(terminal: Terminal, checks: list[Check]) -> None:

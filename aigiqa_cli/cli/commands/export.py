@@ -52,7 +52,7 @@ def export(
         raise UsageFault(f"{form} would garble the terminal", hint="redirect it, or name a file with -o", phase="PLAN")
     names = tuple(word.strip() for word in columns.split(",")) if columns else ()
     selection = Selection(where, names, split, scale, exact)  # type: ignore[arg-type]
-    records = chosen(desk.context, databases or ())
+    records = chosen(desk.context, desk.installed_names(databases or ()))
     if to_stdout:
         sys.stdout.flush()
         export_rows(desk.context, records, selection, form, sys.stdout.buffer)

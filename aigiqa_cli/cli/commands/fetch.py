@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aigiqa_cli.cli.commands.options import complete_ids
+from aigiqa_cli.cli import clipboard, explaining
+from aigiqa_cli.cli.commands.options import Password, complete_ids
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
-from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.errors import PersonNeeded, UsageFault
+from aigiqa_cli.installing import Options
 from aigiqa_cli.steps.fetch import Fetched, Request
 from aigiqa_cli.steps.fetch import fetch as fetch_one
+
+if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Database
 
 Words = Annotated[
     list[str] | None,
@@ -33,7 +38,11 @@ def fetch(
     require_hashes: Annotated[
         bool, typer.Option("--require-hashes", help="Refuse what no published hash vouches for.")
     ] = False,
+    watch: Annotated[
+        str, typer.Option(metavar="DIR", help="Where only a person can download: wait for the file in this folder.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Install again even if all is here.")] = False,
+    password: Password = "",
 ) -> Answer:
     """Everything: download, verify, unpack, normalise, index. Prints the installed folder.
 
@@ -46,24 +55,47 @@ def fetch(
 
         aigiqa fetch DB --labels-only
 
-        aigiqa fetch DB --mirror baidu
+        aigiqa fetch DB --mirror baidu --watch ~/Downloads
 
         cd "$(aigiqa fetch DB)"
     """
     words = list(databases or ())
     if all_ == bool(words):
         raise UsageFault("name databases, or say --all", hint="ids: aigiqa list -q", phase="PLAN")
-    chosen = list(desk.context.catalogue.databases()) if all_ else desk.databases(words)
-    request = Request(labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force)
+    chosen = list(desk.context.catalogue.entries) if all_ else [database.id for database in desk.databases(words)]
+    request = Request(labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force, password)
     results: dict[str, Fetched] = {}
 
-    def work(database: Any) -> dict[str, Any]:
-        results[database.id] = fetched = fetch_one(desk.context, database, request)
+    def work(name: str) -> dict[str, Any]:
+        database = desk.context.catalogue.database(name)
+        try:
+            fetched = fetch_one(desk.context, database, request)
+        except PersonNeeded as fault:
+            if not (watch and fault.shares):
+                raise
+            fetched = _watched(desk, database, fault, Path(watch).expanduser(), request)
+        results[name] = fetched
         return describe(fetched)
 
     outcomes = desk.each(chosen, work)
     partial = any(fetched.left_out for fetched in results.values())
     return Answer(outcomes=outcomes, partial=partial, show=lambda terminal: _show(terminal, results, outcomes))
+
+
+def _watched(desk: Desk, database: Database, fault: PersonNeeded, folder: Path, request: Request) -> Fetched:
+    """Show the shares, copy the first code, wait for the download, and go on by itself."""
+    from aigiqa_cli.steps.import_ import import_paths
+    from aigiqa_cli.steps.watch import Watcher
+
+    explaining.shares(desk.terminal, fault.shares)
+    code = next((share.code for share in fault.shares if share.code), "")
+    if code and clipboard.copy(code):
+        desk.terminal.note(f"the extraction code {code} was copied")
+    given = Watcher(desk.context, database, folder).wait()
+    done = import_paths(
+        desk.context, database, given, Options(require_hashes=request.require_hashes, password=request.password)
+    )
+    return Fetched(database.id, done.folder, done.state, changed=True)
 
 
 def describe(fetched: Fetched) -> dict[str, Any]:

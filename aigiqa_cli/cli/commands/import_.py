@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from aigiqa_cli.cli.commands.options import Password
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.explaining import findings as show_findings
 from aigiqa_cli.cli.terminal import Terminal, human_bytes
@@ -24,11 +25,13 @@ def import_(
     require_hashes: Annotated[
         bool, typer.Option("--require-hashes", help="Refuse what no published hash vouches for.")
     ] = False,
+    password: Password = "",
 ) -> Answer:
     """Install from what you already have: archives, label files, unpacked folders, in any mix.
 
     Files are read in place, never moved, changed or linked. What they are is told by hash, member names and table
-    headers; file names are hints only. A label table that is not given is fetched.
+    headers; file names are hints only. A label table that is not given is fetched. Of a split archive any one volume
+    will do, if the others lie beside it.
 
     Examples:
 
@@ -39,20 +42,21 @@ def import_(
         aigiqa import ~/Downloads/*.zip
     """
     name, paths = _split_words(desk, words)
-    options = Options(require_hashes=require_hashes)
+    options = Options(require_hashes=require_hashes, password=password)
     skipped: list[Finding] = []
     if name is not None:
         groups: dict[str, list[Any]] = {name: list(paths)}
     else:
-        found = sort_paths(desk.context, paths)
+        found = sort_paths(desk.context, paths, password)
         groups, skipped = dict(found.databases), found.skipped
     results: dict[str, Imported] = {}
 
-    def work(database: Any) -> dict[str, Any]:
-        results[database.id] = done = import_paths(desk.context, database, groups[database.id], options)
+    def work(name: str) -> dict[str, Any]:
+        database = desk.context.catalogue.database(name)
+        results[name] = done = import_paths(desk.context, database, groups[name], options)
         return _describe(done)
 
-    outcomes = desk.each(desk.databases(list(groups)), work)
+    outcomes = desk.each(list(groups), work)
     return Answer(
         outcomes=outcomes,
         findings=skipped,

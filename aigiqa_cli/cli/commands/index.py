@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from aigiqa_cli.cli.desk import Answer, Desk, command
-from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.errors import IntegrityFault, UsageFault
 from aigiqa_cli.installing import root_index
 
 
@@ -30,7 +30,15 @@ def index(
     path = desk.context.root.index
     if rebuild:
         desk.context.root.prepare()
-        root_index.rebuild(desk.context.root, desk.context.reporter)
+        damaged = root_index.rebuild(desk.context.root, desk.context.reporter)
+        if damaged:
+            names = " ".join(damaged)
+            raise IntegrityFault(
+                f"the rows of {', '.join(damaged)} are left out: their own index was changed on disk",
+                hint=f"aigiqa verify --repair {names}",
+                fault="X03",
+                phase="INDEX",
+            )
     if not path.is_file():
         raise UsageFault(f"there is no index at {path}", hint="install something first: aigiqa fetch DB", phase="PLAN")
     if cat:

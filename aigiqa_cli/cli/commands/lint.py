@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
+from aigiqa_cli.cli.desk import Answer, Desk, command
 from aigiqa_cli.cli.terminal import Terminal
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.manifest import json_schema
@@ -49,7 +49,7 @@ def lint(
     if findings:
         count = f"{len(findings)} fault" + ("s" if len(findings) > 1 else "")
         fault = RefusedInput(f"{count} in {len(paths)} manifests", fault="M11", phase="PLAN", findings=findings)
-        return Answer(outcomes=[Outcome("", None, fault)])
+        return Answer({"checked": [str(path) for path in paths]}, fault=fault)
 
     def show(terminal: Terminal) -> None:
         for path in paths:

@@ -41,7 +41,8 @@ def list_(desk: Desk) -> Answer:
         terminal.table(COLUMNS, [_row(item) for item in found])
         for item in found:
             if item.fault:
-                terminal.note(f"{item.id}: {item.fault}; see: aigiqa lint {item.manifest.split(' (')[0]}")
+                see = f"; see: aigiqa lint {item.manifest.split(' (')[0]}" if item.manifest else ""
+                terminal.note(f"{item.id}: {item.fault}{see}")
             elif item.manifest != "built-in":
                 terminal.note(f"{item.id} comes from {item.manifest}")
 
@@ -50,7 +51,7 @@ def list_(desk: Desk) -> Answer:
 
 def _row(item: Listed) -> tuple[str, ...]:
     if item.fault:
-        return item.id, "?", "?", "?", "?", "?", "?", "broken manifest"
+        return item.id, "?", "?", "?", "?", "?", "?", item.state or "broken manifest"
     low, high = item.images
     return (
         item.id,

@@ -20,3 +20,6 @@ Databases = Annotated[
     typer.Argument(metavar="[DB]...", help="Databases; none: all installed.", autocompletion=complete_ids),
 ]
 NeededDatabases = Annotated[list[str], typer.Argument(metavar="DB...", help="Databases.", autocompletion=complete_ids)]
+Password = Annotated[
+    str, typer.Option("--password", metavar="TEXT", help="Of encrypted archives; not the code of a share.")
+]

@@ -15,10 +15,10 @@ def path(desk: Desk, database: OneDatabase) -> Answer:
 
         cd "$(aigiqa path DB)" && sha256sum -c checksums.sha256
     """
-    known = desk.databases([database])[0]
-    if state_of(desk.context.root, known.id).word == ABSENT:
-        raise UsageFault(f"{known.id} is not installed", hint=f"aigiqa fetch {known.id}", database=known.id)
-    folder = desk.context.root.folder(known.id)
+    name = desk.installed_names([database])[0]
+    if state_of(desk.context.root, name).word == ABSENT:
+        raise UsageFault(f"{name} is not installed", hint=f"aigiqa fetch {name}", database=name)
+    folder = desk.context.root.folder(name)
     return Answer({"path": str(folder)}, lambda terminal: terminal.line(folder))
 
 

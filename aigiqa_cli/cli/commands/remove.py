@@ -21,11 +21,11 @@ def remove(desk: Desk, databases: NeededDatabases) -> Answer:
     """
     results: list[Removed] = []
 
-    def work(database: Any) -> dict[str, Any]:
-        results.append(remove_one(desk.context, database.id))
+    def work(name: str) -> dict[str, Any]:
+        results.append(remove_one(desk.context, name))
         return asdict(results[-1])
 
-    outcomes = desk.each(desk.databases(databases), work)
+    outcomes = desk.each(desk.installed_names(databases), work)
 
     def show(terminal: Terminal) -> None:
         for removed in results:

@@ -33,7 +33,7 @@ def verify(
 
         aigiqa verify --json | jq '.findings[].path'
     """
-    names = [desk.context.catalogue.database(word).id for word in databases or ()] or installed_ids(desk.context.root)
+    names = desk.installed_names(databases or ()) or installed_ids(desk.context.root)
     if not names and not desk.context.root.index.exists():
         raise UsageFault("nothing is installed", hint="aigiqa list shows what can be fetched", phase="PLAN")
     results: dict[str, Verified] = {}
@@ -42,9 +42,8 @@ def verify(
     if root_findings and repair:
         root_index.rebuild(desk.context.root, desk.context.reporter)
         root_findings = verify_root(desk.context)
-    if root_findings:
-        outcomes.append(Outcome("", None, _damage([], root_findings)))
-    return Answer(outcomes=outcomes, strict=True, show=lambda terminal: _show(terminal, results, outcomes))
+    fault = _damage([], root_findings)
+    return Answer(outcomes=outcomes, fault=fault, strict=True, show=lambda terminal: _show(terminal, results, outcomes))
 
 
 def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, repair: bool) -> Outcome:
@@ -62,15 +61,23 @@ def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, r
 
 
 def _repair(desk: Desk, name: str, found: Verified) -> None:
-    """Set aside what does not match, then let a fetch restore what is missing now."""
+    """Set aside what does not match, then restore it: what can be computed again is, images are fetched.
+
+    What is not ours is left where it is.
+    """
     from aigiqa_cli.steps.fetch import Request
     from aigiqa_cli.steps.fetch import fetch as fetch_one
     from aigiqa_cli.steps.set_aside import set_aside
 
-    for path in set_aside(desk.context, name, found.findings):
+    damage = [finding for finding in found.findings if finding.problem != FOREIGN]
+    if not damage:
+        return
+    for path in set_aside(desk.context, name, damage):
         desk.context.reporter.note(f"kept in quarantine: {path}")
-    if any(finding.problem != FOREIGN for finding in found.findings):
-        fetch_one(desk.context, desk.context.catalogue.database(name), Request(force=True))
+    folders = {finding.path.split("/")[1] for finding in damage}
+    pictures = bool(folders & {"images", "references"})
+    request = Request(labels_only=not found.images, force=pictures, rebuild=True, splits="splits" in folders)
+    fetch_one(desk.context, desk.context.catalogue.database(name), request)
 
 
 def _damage(results: list[Verified], root_findings: list[Any]) -> Fault | None:
