@@ -33,7 +33,7 @@ class Obtained:
         kept = self._kept(asset)
         if kept is not None:
             return kept
-        if not any(mirror.kind == kind for mirror in asset.mirrors):
+        if not any(mirror.kind == kind for _, mirror in _offers(database, asset)):
             kind = ""  # a label table is on GitHub alone, also where the images are asked for from another host
         hosts = automatic(asset, kind)
         if not hosts:
@@ -179,8 +179,7 @@ def shares(database: Database, asset: Asset, kind: str = "") -> list[Share]:
     """Every link by which a person can get the asset, repacks included, each with the next command."""
     offers = [
         (offered, mirror)
-        for offered in (asset, *(other for other in database.assets if other.substitutes == asset.name))
-        for mirror in offered.mirrors
+        for offered, mirror in _offers(database, asset)
         if mirror.kind != "builtin" and (not kind or mirror.kind == kind)
     ]
     # What a browser can do better than we can comes first; pages of hubs only where there is nothing else.
@@ -197,6 +196,12 @@ def shares(database: Database, asset: Asset, kind: str = "") -> list[Share]:
         for offered, mirror in for_browsers or offers
     ]
     return sorted(found, key=lambda share: share.state in DOWN)
+
+
+def _offers(database: Database, asset: Asset) -> list[tuple[Asset, Mirror]]:
+    """Every mirror of the asset and of its repacks."""
+    offered = (asset, *(other for other in database.assets if other.substitutes == asset.name))
+    return [(other, mirror) for other in offered for mirror in other.mirrors]
 
 
 def _import_line(database: Database, asset: Asset) -> str:

@@ -41,9 +41,9 @@ from aigiqa_cli.store import (
     locked,
     read_record,
     read_records,
-    remove_record,
 )
 from aigiqa_cli.store import root as root_module
+from aigiqa_cli.store.records import remove_record
 from aigiqa_cli.store.staging import RECORD, abandoned, roll_forward
 
 HEADER = ",".join(COLUMNS) + "\n"
@@ -378,7 +378,8 @@ def test_S22_remove_keeps_foreign_files_and_sets_changed_ones_aside(root: Root, 
     picture.write_bytes(b"edited")
     removed = remove(context, "demo")
     assert removed.left == (str(folder / "notes.txt"),)
-    assert removed.quarantined == (f"images/{picture.name}",)
+    assert [Path(path).parent for path in removed.quarantined] == [root.quarantine]
+    assert removed.quarantined[0].endswith(f"-{picture.name}")
     assert [path for path in folder.rglob("*") if path.is_file()] == [folder / "notes.txt"]
     assert [path.read_bytes() for path in root.quarantine.iterdir()] == [b"edited"]
     assert state_of(root, "demo").word == "absent"

@@ -184,6 +184,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "image": {"id": "name", "find": ["{model}/{number}.png", "{name}"]},
     }
     assets = [{"name": name, "role": "labels", "format": "csv"} for name in ("t.csv", "u.csv")]
+    assets.append({"name": "i.zip", "role": "images", "format": "zip"})
     whole = {
         "schema": "1", "version": "1", "id": "some", "title": "Some", "summary": "Some.",
         "license": {"spdx": "CC0-1.0", "scope": "all", "source": "test"},

@@ -58,6 +58,8 @@ class FolderFormat:
         produced = 0
         while chunk := os.read(descriptor, BLOCK):
             produced += len(chunk)
+            if produced > member.bytes:
+                break
             yield chunk
         if produced != member.bytes:
             raise Refusal(f"the file {member.name!r} changed while it was read", "A12")

@@ -79,7 +79,7 @@ class Bars:
             if self._progress is None:
                 self.terminal.note(text)
             elif not self.terminal.quiet:
-                self._progress.console.print(safe_text(text), style="yellow", markup=False, highlight=False)
+                self._progress.console.print(safe_text(text), style="yellow", markup=False, soft_wrap=True)
 
     def detail(self, text: str) -> None:
         if self.terminal.verbose:

@@ -87,6 +87,7 @@ def _watched(desk: Desk, database: Database, fault: PersonNeeded, folder: Path, 
     from aigiqa_cli.steps.import_ import import_paths
     from aigiqa_cli.steps.watch import Watcher
 
+    desk.reporter.close()  # a live display would swallow what is for the terminal itself
     explaining.shares(desk.terminal, fault.shares)
     code = next((share.code for share in fault.shares if share.code), "")
     if code and clipboard.copy(code):
