@@ -215,12 +215,11 @@ def damage(copy: Copy) -> list[bytes]:
     (images / "DALLE2_normal_000.jpg").unlink()
     short = images / "xl2.2_normal_299.jpg"
     put(short, short.read_bytes()[:-1])
-    (images / "extra.jpg").write_bytes(b"mine")
     table = flip(copy.folder / "labels/data.csv")
     index = copy.folder / "index.csv"
     put(index, index.read_bytes().replace(FIRST_SCORE, OTHER_SCORE))
     put(copy.root / "index.csv", b"gone wrong")
-    return [flipped, short.read_bytes(), b"mine", table, index.read_bytes()]
+    return [flipped, short.read_bytes(), table, index.read_bytes(), b"gone wrong"]
 
 
 def test_repair_restores_from_a_mirror(copy: Copy) -> None:
@@ -241,6 +240,15 @@ def test_repair_restores_from_a_kept_archive(copy: Copy, replica_zip: Path) -> N
     assert tree(copy.folder) == untouched(copy.home.root / ID)
     assert sorted(copy.quarantined()) == sorted(put_aside)
     assert [entry.path for entry in copy.home.box.log if "AGIQA-3K.zip" in entry.path] == []
+
+
+def test_S22_repair_leaves_what_is_not_ours(copy: Copy) -> None:
+    extra = copy.folder / "images" / "extra.jpg"
+    extra.write_bytes(b"mine")
+    done = copy.run("verify", ID, "--repair", code=4)
+    assert extra.read_bytes() == b"mine"
+    assert "move elsewhere what is not ours" in done.err
+    assert copy.home.box.paths() == [], "nothing of ours is missing, so nothing is fetched"
 
 
 def test_repair_of_what_is_sound_does_nothing(copy: Copy) -> None:

@@ -31,7 +31,7 @@ from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing import splitting
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
-from aigiqa_cli.manifest.models import Database, Dimension, Split
+from aigiqa_cli.manifest.models import Database, Dimension, LabelSource, Split
 
 ID = "aigciqa2023"
 HOME, HOME_COMMIT = "wangjiarui153/AIGCIQA2023", "9c8486a1d085779c476c942e6b5df9de5766d5a5"
@@ -101,8 +101,13 @@ def deviations(shared: Path) -> list[tuple[str, ...]]:
 @pytest.fixture(scope="module")
 def prompts(shared: Path) -> list[tuple[str, str, str]]:
     """Challenge, category and prompt of the workbook without a header."""
-    sheet = openpyxl.load_workbook(shared / "data" / ID / PROMPTS, read_only=True).worksheets[0]
-    return [(str(a), str(b), str(c)) for a, b, c in sheet.iter_rows(values_only=True)]
+    return [(str(a), str(b), str(c)) for a, b, c in cells(shared / "data" / ID / PROMPTS)]
+
+
+def cells(workbook: Path) -> list[tuple[object, ...]]:
+    """The rows of a workbook's one sheet."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook.read_bytes()), read_only=True)
+    return list(book.worksheets[0].iter_rows(values_only=True))
 
 
 @pytest.fixture(scope="module")
@@ -340,8 +345,7 @@ def test_every_row_follows_the_order_rule(
 
 
 def test_pic_index_is_the_order_rule(shared: Path) -> None:
-    sheet = openpyxl.load_workbook(shared / "data" / ID / INDEX, read_only=True).worksheets[0]
-    assert list(sheet.iter_rows(values_only=True)) == [place(number) for number in NUMBERS]
+    assert cells(shared / "data" / ID / INDEX) == [place(number) for number in NUMBERS]
 
 
 def test_the_numbers_worth_asserting(sources: list[rules.Labels]) -> None:
@@ -436,6 +440,15 @@ def test_lists_that_are_not_the_published_ones_are_refused(
     with pytest.raises(RefusedInput) as caught:
         applied(database, source, files | {name: data})
     assert caught.value.fault == expected
+
+
+def test_one_column_name_in_two_tables_must_be_told_apart(database: Database) -> None:
+    """Each of the .mat files calls its numbers MOSz: without other names the last one would stand for all."""
+    source = database.labels[1].model_dump()
+    for join in source["joins"]:
+        join["table"].pop("rename")
+    with pytest.raises(ValueError, match=r"mosz2\.mat has the column MOSz of another table: rename it"):
+        LabelSource.model_validate(source)
 
 
 def test_another_version_of_mat_is_named(database: Database, files: Files) -> None:

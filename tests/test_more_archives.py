@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
@@ -17,9 +18,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
-from replicas import image
 from test_agiqa3k_import import snapshot
-from test_archives import PNG, UTF8, World, Zipped, by_library, image_bytes, local_header, tarred, zipped
+from test_archives import PNG, UTF8, World, Zipped, by_library, image_bytes, tarred, zipped
 
 from aigiqa_cli.archives import Order, detect_format, open_archive, tools, volume_set
 from aigiqa_cli.archives.contract import Chunks, Member, Needed, Refusal
@@ -168,7 +168,13 @@ def test_A16_7z_with_a_flipped_byte(world: World, pictures: dict[str, bytes]) ->
 
 @pytest.mark.parametrize(
     ("name", "faults"),
-    [("../x/a.png", "A01"), ("/abs/a.png", "A02"), ("C:/xx/a.png", "A03"), ("ab\\..\\.png", "A01 A03"), ("con.a/a.png", "S15")],
+    [
+        ("../x/a.png", "A01"),
+        ("/abs/a.png", "A02"),
+        ("C:/xx/a.png", "A03"),
+        ("ab\\..\\.png", "A01 A03"),
+        ("con.a/a.png", "S15"),
+    ],
 )
 def test_A01_A02_A03_unsafe_names_in_7z(world: World, name: str, faults: str) -> None:
     honest = "q" * len(name)
@@ -193,24 +199,12 @@ def test_A05_A07_links_and_devices_in_7z(world: World, kind: int, fault: str) ->
 
 
 def test_A09_7z_bomb(world: World) -> None:
-    from py7zr import SevenZipFile
-
-    class Zeros(io.RawIOBase):
-        left = (1 << 30) + 1
-
-        def read(self, size: int = -1) -> bytes:
-            data = bytes(min(size, self.left))
-            self.left -= len(data)
-            return data
-
-        def seek(self, offset: int, whence: int = 0) -> int:
-            return 0
-
     honest = seven({"a.png": bytes(1000)}, plain_header=True)
-    sizes = b"\x0c\x83\xe8"  # unpack sizes: 1000
-    lie = b"\x0c\xe0\x00\x00\x80"  # 2 GiB
-    assert SevenZipFile(io.BytesIO(honest)).getnames() == ["a.png"]
-    world.refuses(forged(honest, sizes, lie), "A09", "A16")
+    sizes = b"\x0c\x83\xe8\x83\xe8"  # unpack sizes of both coders: 1000
+    lie = b"\x0c" + b"\xf0\x00\x00\x00\x80" * 2  # 2 GiB
+    world.refuses(forged(honest, sizes, lie), "A09")
+    small_lie = b"\x0c" + b"\xe0\x00\x00\x80" * 2  # 8 MiB: allowed to be claimed, but not there
+    world.refuses(forged(honest, sizes, small_lie), "A16", "A12")
 
 
 @pytest.mark.parametrize("hidden", [False, True])
@@ -223,9 +217,7 @@ def test_A20_encrypted_7z(world: World, pictures: dict[str, bytes], hidden: bool
     assert "wrong" in wrong.message
 
 
-def test_A20_encrypted_7z_without_any_program(
-    world: World, pictures: dict[str, bytes], without_programs: Path
-) -> None:
+def test_A20_encrypted_7z_without_any_program(world: World, pictures: dict[str, bytes], without_programs: Path) -> None:
     small = {name: data[:5000] for name, data in pictures.items()}
     world.archive.write_bytes(seven(small, SECRET, hidden=True))
     assert unpack(world, world.archive, SECRET) == small
@@ -242,11 +234,9 @@ def test_A28_7z_fuzz(world: World) -> None:
         header[chance.randrange(len(header))] = chance.randrange(256)
         for old in (world.target / "out").iterdir():
             old.unlink()
-        try:
+        with contextlib.suppress(RefusedInput, PersonNeeded):
             world.unpack(forged(data, data[32 + offset : 32 + offset + size], bytes(header)))
-        except (RefusedInput, PersonNeeded) as fault:
-            assert fault.fault
-            world.untouched()
+        world.untouched()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -264,7 +254,14 @@ def vint(number: int) -> bytes:
 
 def block5(kind: int, flags: int, body: bytes, extra: bytes = b"", data: bytes = b"") -> bytes:
     flags |= (1 if extra else 0) | (2 if data else 0)
-    head = vint(kind) + vint(flags) + (vint(len(extra)) if extra else b"") + (vint(len(data)) if data else b"") + body + extra
+    head = (
+        vint(kind)
+        + vint(flags)
+        + (vint(len(extra)) if extra else b"")
+        + (vint(len(data)) if data else b"")
+        + body
+        + extra
+    )
     sized = vint(len(head)) + head
     return struct.pack("<I", zlib.crc32(sized)) + sized + data
 
@@ -304,16 +301,14 @@ def rar4(files: dict[bytes, bytes], *, mode: int = 0o100644) -> bytes:
     return out + block(0x7B, 0, b"")
 
 
-def test_good_stored_rar5_without_any_program(
-    world: World, pictures: dict[str, bytes], without_programs: Path
-) -> None:
+def test_good_stored_rar5_without_any_program(world: World, pictures: dict[str, bytes], without_programs: Path) -> None:
     files = pictures | {"set/图/一.png": PNG}
     assert world.content(world.unpack(rar5(*(file5(name, data) for name, data in files.items())))) == files
 
 
 def test_good_stored_rar4(world: World) -> None:
-    done = world.unpack(rar4({b"set/a.png": PNG, "set/\u56fe.png".encode("gbk"): PNG[:9], b"set\\b.png": b"x"}))
-    assert world.content(done) == {"set/a.png": PNG, "set/图.png": PNG[:9], "set/b.png": b"x"}
+    done = world.unpack(rar4({b"set/a.png": PNG, "set/图像集.png".encode("gbk"): PNG[:9], b"set\\b.png": b"x"}))
+    assert world.content(done) == {"set/a.png": PNG, "set/图像集.png": PNG[:9], "set/b.png": b"x"}
 
 
 @needs_unar
@@ -357,7 +352,10 @@ def test_A05_symlink_in_rar4(world: World) -> None:
     world.refuses(rar4({b"a.png": b"/etc/passwd"}, mode=0o120777), "A05", "A07")
 
 
-@pytest.mark.parametrize("make", [lambda f: rar5(*(file5(n, d) for n, d in f.items())), lambda f: rar4({n.encode(): d for n, d in f.items()})])
+@pytest.mark.parametrize(
+    "make",
+    [lambda f: rar5(*(file5(n, d) for n, d in f.items())), lambda f: rar4({n.encode(): d for n, d in f.items()})],
+)
 def test_A17_rar_cut_anywhere(world: World, make: Callable[[dict[str, bytes]], bytes]) -> None:
     good = make({"a.png": PNG * 20, "b.png": PNG * 20})
     for keep in (9, 30, 60, len(good) // 2, len(good) * 3 // 4):
@@ -489,7 +487,7 @@ FAKES = {
     "says too little": ("head -c 100 /dev/zero", "A12"),
     "says too much": ("cat $DATA; echo more", "A12"),
     "fails": ("exit 2", "A16"),
-    "writes outside": ("echo pwned > $OUTSIDE/pwned; cat $DATA", ""),
+    "writes outside": ("echo pwned >> $OUTSIDE/pwned; cat $DATA", "A16"),
     "never ends a member": ("cat /dev/zero", "A16 A12"),
 }
 
@@ -507,13 +505,9 @@ def fake(folder: Path, world: World, body: str, version: str = "26.02") -> None:
 def test_A29_programs_that_lie(world: World, without_programs: Path, what: str) -> None:
     body, faults = FAKES[what]
     fake(without_programs, world, body)
-    data = deflated64({"a.png": PNG})
-    if faults:
-        world.refuses(data, *faults.split())
-    else:
-        assert world.content(world.unpack(data)) == {"a.png": PNG}
-    assert not (world.outside / "pwned").exists() or not (world.outside / "pwned").read_bytes()
-    (world.outside / "pwned").unlink(missing_ok=True)
+    (world.outside / "pwned").touch()
+    world.refuses(deflated64({"a.png": PNG}), *faults.split())
+    assert not (world.outside / "pwned").read_bytes(), "a program may make no file grow"
 
 
 def test_A29_old_program_is_as_good_as_none(world: World, without_programs: Path) -> None:
@@ -539,9 +533,7 @@ def carried_out(
     return seen
 
 
-def test_A29_program_that_hangs_is_ended(
-    world: World, without_programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_A29_program_that_hangs_is_ended(world: World, without_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "IDLE_SECONDS", 1)
     fake(without_programs, world, "exec /bin/sleep 1000")
     world.archive.write_bytes(b"anything")
@@ -557,7 +549,9 @@ def test_A29_what_one_program_gives_up_another_one_finishes(world: World, withou
     items = [tools.Item(Member(n, str(n), len(data)), zlib.crc32(data)) for n, data in enumerate(files)]
     fake(without_programs, world, "printf first; exit 2")
     fake_7z = without_programs / "7z"
-    (without_programs / "7zz").write_text(fake_7z.read_text().replace("printf first; exit 2", "printf firstsecondthird"))
+    (without_programs / "7zz").write_text(
+        fake_7z.read_text().replace("printf first; exit 2", "printf firstsecondthird")
+    )
     (without_programs / "7zz").chmod(0o755)
     world.archive.write_bytes(b"anything")
     programs = {"7z": str(fake_7z), "7zz": str(without_programs / "7zz")}
@@ -606,7 +600,7 @@ def test_K08_password_is_in_no_argument_and_no_environment(
     spy = without_programs / "7z"
     # A program may write no regular file: it tells through a pipe.
     spy.write_text(
-        f'#!/bin/sh\n[ $# = 0 ] && exec {true_seven}\ncat /proc/$PPID/cmdline /proc/$PPID/environ /proc/$$/cmdline '
+        f"#!/bin/sh\n[ $# = 0 ] && exec {true_seven}\ncat /proc/$PPID/cmdline /proc/$PPID/environ /proc/$$/cmdline "
         f'/proc/$$/environ > {seen}\nexec {true_seven} "$@"\n'
     )
     spy.chmod(0o755)
@@ -631,34 +625,31 @@ def cut(folder: Path, name: str, data: bytes, size: int = 20_000) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("form", ["zip", "7z", "tar.zst", "rar"])
+@pytest.mark.parametrize("form", ["zip", "7z", "tar.zst"])
 @pytest.mark.parametrize("given", [0, 2, -1])
 def test_set_that_was_merely_cut(
     world: World, tmp_path: Path, pictures: dict[str, bytes], form: str, given: int
 ) -> None:
-    data = {
+    makers = {
         "zip": lambda: by_library(zipfile.ZIP_DEFLATED, pictures),
         "7z": lambda: seven(pictures),
-        "tar.zst": lambda: zstd(tarred(b"a.png", b"b.png") + b"", compression_level=1) + b"",
-        "rar": lambda: rar5(*(file5(name, content) for name, content in pictures.items())),
-    }[form]()
-    expected = {"a.png": PNG, "b.png": PNG} if form == "tar.zst" else pictures
-    if form == "rar":
-        pytest.skip("a rar is split by rar itself")
-    paths = cut(tmp_path / "given", f"My set.{form}", data, 20_000 if len(data) > 60_000 else len(data) // 4 + 1)
+        "tar.zst": lambda: zstd(tarred(*(name.encode() for name in pictures))),
+    }
+    data = makers[form]()
+    expected = dict.fromkeys(pictures, PNG) if form == "tar.zst" else pictures
+    paths = cut(tmp_path / "given", f"My set.{form}", data, len(data) // 6)
     before = snapshot(tmp_path / "given")
     assert unpack(world, paths[given]) == expected
     assert snapshot(tmp_path / "given") == before
-    assert not list(Path("/tmp").glob("aigiqa-*/set.*")) or True
 
 
 @needs_zip
-@pytest.mark.parametrize("given", ["s.zip", "s.z01", "s.z03"])
+@pytest.mark.parametrize("given", ["s.zip", "s.z01", "s.z02"])
 def test_zip_split_over_disks(world: World, tmp_path: Path, pictures: dict[str, bytes], given: str) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
     written_by(["zip", "-q", "-r", "-s", "64k", "s.zip"], folder, pictures)
-    assert len(list(folder.iterdir())) > 3
+    assert len(list(folder.iterdir())) >= 3
     assert unpack(world, folder / given) == pictures
 
 
@@ -751,7 +742,9 @@ def test_N27_missing_part_is_named(world: World, tmp_path: Path, how: str) -> No
         paths[missing].unlink()
         fault = fault_of(world, paths[0 if missing else 1], PersonNeeded)
         assert fault.fault == "N27"
-        assert (paths[missing].name if missing < 2 else "part of the rar set") in fault.message.replace("last part", "part")
+        assert (paths[missing].name if missing < 2 else "part of the rar set") in fault.message.replace(
+            "last part", "part"
+        )
 
 
 def test_A26_volumes_of_two_uploads(world: World, tmp_path: Path, pictures: dict[str, bytes]) -> None:
@@ -807,8 +800,8 @@ CODE = "0755"
 
 
 def chinese_table() -> bytes:
-    lines = [f"{name},a {prompt},{n}.25" for n, (name, prompt) in enumerate(list(PICTURES.items()), 0) if n < 99]
-    return ("name,prompt,mos\n" + "\n".join(line.replace(".25", f"{n % 10}") for n, line in enumerate(lines)) + "\n").encode()
+    lines = [f"{name},a {prompt},{n}.25" for n, (name, prompt) in enumerate(PICTURES.items())]
+    return "\n".join(["name,prompt,mos", *lines, ""]).encode()
 
 
 def chinese_manifest(password: str = "") -> str:
@@ -839,7 +832,7 @@ labels:
     columns: {{prompt: prompt, task: {{const: t2i}}, generator: {{const: midjourney}}}}
     scores:
       quality: {{mos: mos, range: [0, 100]}}
-expect: {{images: 9, rows: 9}}
+expect: {{images: 9, rows: 9, generators: {{midjourney: 9}}}}
 """
 
 
@@ -847,7 +840,9 @@ expect: {{images: 9, rows: 9}}
 def hanzi(run: Command, manifests: Callable[[str, str], Path], tmp_path: Path) -> dict[str, bytes]:
     """The members of the database's archive."""
     manifests("hanzi", chinese_manifest())
-    return {f"图集/{name}": image_bytes("PNG") + name.encode() for name in PICTURES} | {"图集/data.csv": chinese_table()}
+    return {f"图集/{name}": image_bytes("PNG") + name.encode() for name in PICTURES} | {
+        "图集/data.csv": chinese_table()
+    }
 
 
 def named(files: dict[str, bytes], encode: Callable[[str], bytes], **more: int) -> bytes:
@@ -887,8 +882,10 @@ def test_A22_chinese_names_are_imported(run: Command, tmp_path: Path, hanzi: dic
     run("verify", code=0)
 
 
-def test_a_set_is_recognised_by_any_volume_and_taken_once(run: Command, tmp_path: Path, hanzi: dict[str, bytes]) -> None:
-    paths = cut(tmp_path / "given", "whatever.7z", seven(hanzi), 400)
+def test_a_set_is_recognised_by_any_volume_and_taken_once(
+    run: Command, tmp_path: Path, hanzi: dict[str, bytes]
+) -> None:
+    paths = cut(tmp_path / "given", "whatever.7z", seven(hanzi), 250)
     assert len(paths) > 2
     before = snapshot(tmp_path / "given")
     run("import", "hanzi", paths[1], code=0)
@@ -921,8 +918,3 @@ def test_A20_password_of_an_import(
     run("remove", "hanzi", code=0)
     manifests("hanzi", chinese_manifest(SECRET))
     run("import", "hanzi", given, code=0)
-
-
-def test_local_header_helper_is_the_one_of_zip() -> None:
-    assert local_header(Zipped(b"a")).startswith(b"PK\x03\x04")
-    assert image("x")

@@ -3,7 +3,7 @@
 A program only turns packed bytes into unpacked ones. It writes all members to its standard output, in archive order;
 what they are called, how long they are and which checksum they have, our own reader of the format has said before, and
 every byte is held against that. So a program that lies, or another reading of a name, can do no harm. It runs with the
-worker's limits, may write no file, opens the archive by descriptor and dies with the worker.
+worker's limits, can make no file grow, opens the archive by descriptor and dies with the worker.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _parts(path: Path, others: Iterable[Path]) -> VolumeSet | None:
     stem, width = match["stem"], len(match["number"])
     found = _siblings(path, others, _PART, stem, lambda m: int(m["number"]))
     paths = _complete(found, 1, lambda number: f"{stem}.part{number:0{width}}.rar")
-    return VolumeSet(f"{stem}.rar", PARTS, paths, tuple(f"set.part{at:05}.rar" for at in range(1, len(paths) + 1)))
+    return VolumeSet(f"{stem}.rar", PARTS, paths, _names_of_parts(paths))
 
 
 def _old_parts(path: Path, others: Iterable[Path]) -> VolumeSet | None:
@@ -105,7 +105,15 @@ def _old_parts(path: Path, others: Iterable[Path]) -> VolumeSet | None:
     stem = match["stem"]
     found = _siblings(path, others, _OLD_PART, stem, _old_number)
     paths = _complete(found, 0, lambda number: f"{stem}{_old_suffix(number)}")
-    return VolumeSet(f"{stem}.rar", PARTS, paths, tuple(f"set{_old_suffix(at)}" for at in range(len(paths))))
+    return VolumeSet(f"{stem}.rar", PARTS, paths, _names_of_parts(paths))
+
+
+def _names_of_parts(paths: Sequence[Path]) -> tuple[str, ...]:
+    """What readers take for the name of the next part, the first one's header says, whatever a person made of it."""
+    head = _head(paths[0])
+    if head[6:7] == b"\x00" and not head[10] & 0x10:
+        return tuple(f"set{_old_suffix(at)}" for at in range(len(paths)))
+    return tuple(f"set.part{at:05}.rar" for at in range(1, len(paths) + 1))
 
 
 def _old_number(match: re.Match[str]) -> int:

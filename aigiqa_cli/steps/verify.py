@@ -57,6 +57,8 @@ def require_sound(results: Sequence[Verified], root_findings: Sequence[Finding])
     damaged = sorted({finding.database for finding in findings if finding.database})
     count = f"{len(findings)} problem" + ("s" if len(findings) > 1 else "")
     hint = f"aigiqa verify --repair {' '.join(damaged)}" if damaged else "aigiqa index --rebuild"
+    if all(finding.problem == FOREIGN for finding in findings):
+        hint = "move elsewhere what is not ours; aigiqa never touches it"
     where = f" in {', '.join(damaged)}" if damaged else " in the root index"
     raise IntegrityFault(f"{count} found{where}", hint=hint, fault="S10", phase="CHECK", findings=findings)
 

@@ -10,11 +10,9 @@ from aigiqa_cli.transport.model import Limits
 from aigiqa_cli.transport.patience import backoff, retry_after
 
 LOWEST = 4.0  # requests a second that are asked for in the worst case, between two pauses
-GROWTH = 1.05  # of the rate with each answered request, until it comes near what was too much ...
-CAREFUL = 1.002  # ... and then
-NEAR = 0.8
-_TOO_MANY = 429
-_BUSY = 503
+GROWTH = 0.02  # of the rate with each answered request ...
+LEAST_GROWTH = 0.5  # ... and at least this much
+SLOWER = (408, 425, 429, 503)  # answers that ask for fewer requests
 
 
 class Stopped(Exception):
@@ -22,7 +20,7 @@ class Stopped(Exception):
 
 
 class Pace:
-    """A token bucket that halves when a host answers 429 (or 503 with a time), waits as long as the host asks, and
+    """A token bucket that halves when a host answers 429 or 503, waits as long as the host asks, and
     then grows again. Answers to requests that were sent before the last halving halve nothing."""
 
     def __init__(self, settings: Mapping[str, str], limits: Limits) -> None:
@@ -33,11 +31,10 @@ class Pace:
         self._begun = time.monotonic()
         self._asked = 0
         self.rate = 0.0  # requests a second; 0 while nobody has complained
-        self._too_much = 0.0
         self._next = 0.0  # when the next request may be sent
         self._closed_until = 0.0
         self._slowed = 0.0
-        self._complaints = 0  # in a row, without an answer between them
+        self.complaints = 0  # in a row: nothing was given out since the first of them
 
     def take(self) -> float:
         """Wait for a turn; returns the moment, for `heard`. Raises Stopped."""
@@ -59,21 +56,20 @@ class Pace:
         """What the host answered to a request that was sent at `begun`."""
         asked = retry_after(after)
         with self._lock:
-            if status == _TOO_MANY or (status == _BUSY and asked is not None):
+            if status in SLOWER:
                 self._slow(begun, asked)
             else:
-                self._complaints = 0
-                near = self._too_much and self.rate > NEAR * self._too_much
-                self.rate *= CAREFUL if near else GROWTH
+                self.complaints = 0
+                self.rate += max(LEAST_GROWTH, GROWTH * self.rate) if self.rate else 0.0
 
     def _slow(self, begun: float, asked: float | None) -> None:
         now = time.monotonic()
         if begun >= self._slowed:
-            self._complaints += 1
-            self._too_much = self.rate or self._asked / max(now - self._begun, 1e-3)
-            self.rate = max(LOWEST, self._too_much / 2)
+            self.complaints += 1
+            too_much = self.rate or self._asked / max(now - self._begun, 1e-3)
+            self.rate = max(LOWEST, too_much / 2)
             self._slowed = now
-        pause = backoff(self._complaints, self._settings) if asked is None else asked
+        pause = backoff(self.complaints, self._settings) if asked is None else asked
         if pause <= self._limits.retry_after:  # who asks for more is not waited for at all
             self._closed_until = max(self._closed_until, now + pause)
             self._next = max(self._next, self._closed_until)

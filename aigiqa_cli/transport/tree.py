@@ -26,7 +26,8 @@ from aigiqa_cli.transport.shelf import Shelf
 CONNECTIONS = 4
 MOST_FILES = 2_000_000
 _ARCHIVES = ("zip", "tar", "7z", "rar")  # other endings may lie about the format of an image, and often do
-_PACED = "N13"
+_PACED = "N13"  # too many requests
+_COMPLAINTS = 8  # in a row, each with its pause, before the host is given up
 
 
 @dataclass(frozen=True)
@@ -272,18 +273,19 @@ class _Crew:
     def _worth_another_try(self, item: _Item, fault: TemporaryFault, workers: int) -> bool:
         """Count the failure and say when to try again; False where the host is better left alone."""
         transfer, visit, limits = item.transfer, item.visit, self.session.limits
+        if isinstance(fault, Later) and (fault.over or visit.attempts >= limits.attempts):
+            return False
+        if fault.fault == _PACED:  # the pace holds everybody back, not this file alone
+            return self.pace.complaints < _COMPLAINTS
         if transfer.offset > transfer.furthest:
             transfer.furthest, visit.fruitless = transfer.offset, 0
         else:
             visit.fruitless += 1
             self._barren += 1
-        paced = isinstance(fault, Later) and fault.fault == _PACED  # the pace holds everybody back, not this file
-        if isinstance(fault, Later) and fault.over:
+        if self._barren >= limits.tries * workers:
             return False
-        if visit.attempts >= limits.attempts or self._barren >= limits.tries * workers:
-            return False
-        if paced or isinstance(fault, Again):
-            return True
+        if isinstance(fault, Again):
+            return visit.attempts < limits.attempts
         item.ready_at = time.monotonic() + backoff(visit.fruitless, self.session.settings)
         self.reporter.detail(self.session.redact(f"{item.leaf.path}: {fault.message}; it is tried again"))
         return visit.fruitless < limits.tries

@@ -1,10 +1,10 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only import|verify|startup] [--runs N] [--json PATH] [--megabytes 1000]
+    python tests/benchmarks/run.py [--only import|verify|startup|tree] [--runs N] [--json PATH] [--megabytes 1000]
                                    [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
-command that fails always does. With --work the data stays for the next run.
+command that fails always does. The tree takes long and runs only with --only tree. With --work the data stays for the next run.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import import_
 import material
 import measure
 import startup
+import tree
 import verify
 from material import Material
 from measure import Row
@@ -31,7 +32,9 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "import": import_.rows,
     "verify": verify.rows,
     "startup": startup.rows,
+    "tree": tree.rows,
 }
+ONLY_BY_NAME = {"tree"}
 VERSIONS = {"unzip": ("unzip", "-v"), "sha256sum": ("sha256sum", "--version"), "hf": ("hf", "--version")}
 
 
@@ -93,15 +96,17 @@ def main() -> int:
     parser.add_argument("--runs", type=int, help="pairs (default: as each benchmark needs)")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the archive")
+    parser.add_argument("--files", type=int, default=tree.FILES, help="files of the tree")
     parser.add_argument("--work", type=Path, help="folder that keeps the data (default: a temporary one)")
     parser.add_argument("--strict", action="store_true", help="end with 1 if a target is missed or a row is not run")
     chosen = parser.parse_args()
-    names = chosen.only or list(BENCHMARKS)
+    tree.FILES = chosen.files
+    names = chosen.only or [name for name in BENCHMARKS if name not in ONLY_BY_NAME]
     facts = machine()
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="aigiqa-bench-") as temporary:
         work = (chosen.work or Path(temporary)).resolve()
-        needs_data = set(names) != {"startup"}
+        needs_data = bool(set(names) - {"startup", "tree"})
         data = material.make(work, chosen.megabytes) if needs_data else Material(work, 0)
         rows = [row for name in names for row in measured(name, data, chosen.runs)]
     print(measure.describe(rows))
