@@ -87,7 +87,7 @@ def stream(
     if any(item.crc is None for item in items if item.member.number in wanted):
         last = len(items) - 1  # only the program can check these, and says so at the end
     reached = 0
-    for name in programs:
+    for name in programs[:1] if secret else programs:  # a wrong password is wrong for all, and bsdtar tries it long
         run = _Run(opened, name, secret=secret, to_the_end=last == len(items) - 1)
         reached = run.carry_out(items[: last + 1], reached, wanted, consume)
         if reached > last:

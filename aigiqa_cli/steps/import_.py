@@ -60,6 +60,8 @@ def sort_paths(context: Context, paths: Sequence[Path], password: str = "") -> S
             result.skipped.append(Finding("", str(path), f"not recognised: {why}", "a file of a known database", ""))
         else:
             result.databases.setdefault(owner.id, []).append(given)
+            what = "images" if given.shape == "container" else "labels or splits"
+            context.reporter.note(f"{path.name}: {what} of {owner.title}")
     if not result.databases and telling is not None:
         raise telling
     if not result.databases:

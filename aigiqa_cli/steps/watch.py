@@ -40,17 +40,18 @@ class Watcher:
     folder: Path
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    _older: frozenset[tuple[Path, Stamp]] = frozenset()
     _since: dict[Path, tuple[Stamp, float]] = field(default_factory=dict)
-    _judged: dict[Path, Stamp] = field(default_factory=dict)
+    _judged: dict[Path, frozenset[tuple[Path, Stamp]]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
 
     def wait(self) -> list[Given]:
         """Return what arrived and belongs to the database; ends only then (or by Ctrl-C, which is always fine)."""
         if not self.folder.is_dir():
             raise UsageFault(f"{self.folder} is not a folder to watch", hint="name the browser's download folder")
         before = dict(self._files())
-        for path in sorted(before):
-            self._judged[path] = before[path]
         self._name_older(before)
+        self._older = frozenset(before.items())
         self.context.reporter.note(f"watching {self.folder}; Ctrl-C ends it, aigiqa import goes on later")
         while True:
             found = list(self._arrived())
@@ -74,15 +75,22 @@ class Watcher:
                     yield Path(entry.path), (status.st_size, status.st_mtime_ns)
 
     def _arrived(self) -> Iterator[Given]:
+        """What is whole now. A file that was not is looked at again when another one has come: volumes arrive in any
+        order."""
         files = dict(self._files())
         names = {path.name for path in files}
         now = self.clock()
-        for path, stamp in sorted(files.items()):
+        for path, stamp in files.items():
             if self._since.get(path, (None, 0.0))[0] != stamp:
                 self._since[path] = (stamp, now)
-            still = now - self._since[path][1] >= STILL
-            if still and self._judged.get(path) != stamp and not in_progress(path, names):
-                self._judged[path] = stamp
+        still = frozenset(
+            (path, stamp)
+            for path, stamp in files.items()
+            if now - self._since[path][1] >= STILL and not in_progress(path, names)
+        )
+        for path, _ in sorted(still - self._older):
+            if self._judged.get(path) != still:
+                self._judged[path] = still
                 given = self._recognised(path)
                 if given is not None:
                     yield given
@@ -93,13 +101,18 @@ class Watcher:
             given = look(path)
             owner = whose([self.database], given, self.context.root.staging) if given.shape != "unknown" else None
         except Fault as fault:
-            self.context.reporter.note(f"{path.name}: not it, or not whole yet: {fault.message}")
+            self._tell(f"{path.name}: not it, or not whole yet: {fault.message}")
             return None
         if owner is None:
-            self.context.reporter.note(f"{path.name}: not a file of {self.database.title}")
+            self._tell(f"{path.name}: not a file of {self.database.title}")
             return None
-        self.context.reporter.note(f"{path.name}: recognised")
+        self._tell(f"{path.name}: recognised")
         return given
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.context.reporter.note(text)
 
 
 def in_progress(path: Path, names: set[str]) -> bool:

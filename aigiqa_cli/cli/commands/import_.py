@@ -106,6 +106,8 @@ def _show(terminal: Terminal, results: dict[str, Imported], outcomes: list[Outco
             terminal.note(f"{outcome.database} installed: {text}")
             for warning in record.warnings:
                 terminal.note(f"warning: {warning}")
+            if not record.images:
+                terminal.note(f"the images of {outcome.database} are still missing: aigiqa fetch {outcome.database}")
     if skipped:
         show_findings(terminal, skipped)
 
