@@ -22,12 +22,10 @@ from aigiqa_cli.patterns import compile_pattern
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import (
         Database,
-        Dimension,
         Join,
         LabelSource,
         Repeats,
         Score,
-        Statistics,
         Table,
     )
 
@@ -149,93 +147,6 @@ def refuse_undeclared(labels: Labels, database: Database) -> None:
         findings=labels.rejected[:MAX_LISTED],
         hint="the label table is not the published one; fetch it: aigiqa fetch --labels-only " + database.id,
     )
-
-
-def check_expectation(database: Database, source: LabelSource, labels: Labels) -> None:
-    """Counts and published statistics of the label rows against the manifest. Raises RefusedInput."""
-    rows = labels.rows
-    if source.partial is not None:
-        findings = _count_findings(database, {"rows": (len(rows), (source.partial, source.partial))})
-    else:
-        findings = _count_findings(database, _counts(database, rows))
-        findings += _statistics_findings(database, database.expect.mos, rows)
-        if source.reference and database.expect.references:
-            names = {row.reference.name for row in rows if row.reference}
-            findings += _count_findings(database, {"references": (len(names), database.expect.references)})
-    findings += _part_findings(database, rows, complete=source.partial is None)
-    if findings:
-        where = ", ".join(database.asset(table.file).published_name for table in source.tables)
-        findings = [replace(finding, path=where) for finding in findings]
-        listed = "; ".join(f"{f.problem}: expected {f.expected}, found {f.found}" for f in findings[:3])
-        raise RefusedInput(
-            f"{where}: the labels of {database.title} are not the published ones: {listed}",
-            fault="T06",
-            database=database.id,
-            phase="SCORES",
-            findings=findings,
-        )
-
-
-def _counts(database: Database, rows: tuple[LabelRow, ...]) -> dict[str, tuple[int, tuple[int, int]]]:
-    expect = database.expect
-    counts = {"rows": (len(rows), expect.rows)}
-    if expect.prompts:
-        counts["distinct prompts"] = (len({r.fields["prompt"] for r in rows if r.fields["prompt"]}), expect.prompts)
-    generators = [row.fields["generator"] for row in rows]
-    for slug in sorted({*expect.generators, *generators}):
-        counts[f"rows of generator {slug}"] = (generators.count(slug), expect.generators.get(slug, (0, 0)))
-    return counts
-
-
-def _count_findings(database: Database, counts: dict[str, tuple[int, tuple[int, int]]]) -> list[Finding]:
-    return [
-        Finding(database.id, "labels", what, _between(*bounds), str(found))
-        for what, (found, bounds) in counts.items()
-        if not bounds[0] <= found <= bounds[1]
-    ]
-
-
-def _part_findings(database: Database, rows: tuple[LabelRow, ...], *, complete: bool) -> Iterator[Finding]:
-    groups: dict[tuple[str, ...], dict[tuple[str, ...], list[LabelRow]]] = {}
-    for part in database.expect.parts:
-        names = tuple(part.of)
-        if names not in groups:
-            groups[names] = _grouped(rows, names)
-        held = tuple(groups[names].get(tuple(part.of.values()), ()))
-        if not held and not complete:
-            continue
-        what = f" of {' '.join(part.of.values())}"
-        findings = _count_findings(database, {"rows": (len(held), part.rows)})
-        findings += _statistics_findings(database, part.mos, held)
-        yield from (replace(finding, problem=finding.problem + what) for finding in findings)
-
-
-def _grouped(rows: Iterable[LabelRow], names: tuple[str, ...]) -> dict[tuple[str, ...], list[LabelRow]]:
-    """Rows by the text of these index fields."""
-    groups: dict[tuple[str, ...], list[LabelRow]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row.fields.get(name, "") for name in names), []).append(row)
-    return groups
-
-
-def _statistics_findings(
-    database: Database, statistics: Mapping[Dimension, Statistics], rows: tuple[LabelRow, ...]
-) -> Iterator[Finding]:
-    for dimension, expected in statistics.items():
-        values = [Decimal(text) for row in rows if (text := row.fields[f"mos_{dimension}"])]
-        if not values:
-            continue
-        found = {"min": min(values), "max": max(values), "mean": sum(values, Decimal()) / len(values)}
-        for name, value in found.items():
-            stated = getattr(expected, name)
-            if value.quantize(stated) != stated:
-                yield Finding(
-                    database.id, "labels", f"{name} of mos_{dimension}", str(stated), str(value.quantize(stated))
-                )
-
-
-def _between(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def layout(database: Database, table: Table) -> tables.Layout:

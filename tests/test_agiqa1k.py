@@ -25,7 +25,7 @@ import trustme
 from conftest import Command
 from doubles import Box
 
-from aigiqa_cli import rules
+from aigiqa_cli import expectations, rules
 from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing import splitting
@@ -103,7 +103,7 @@ def labels(database: Database, shared: Path) -> rules.Labels:
 def applied(database: Database, source: LabelSource, shared: Path) -> rules.Labels:
     found = rules.apply(database, source, lambda name: (shared / "data" / ID / name).open("rb"))
     rules.refuse_undeclared(found, database)
-    rules.check_expectation(database, source, found)
+    expectations.check(database, source, found)
     return found
 
 

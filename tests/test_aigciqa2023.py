@@ -26,7 +26,7 @@ from conftest import Command
 from doubles import Box
 from PIL import Image
 
-from aigiqa_cli import rules
+from aigiqa_cli import expectations, rules
 from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing import splitting
@@ -140,7 +140,7 @@ def applied(database: Database, number: int, files: Files) -> rules.Labels:
     source = database.labels[number]
     found = rules.apply(database, source, lambda name: io.BytesIO(files[name]))
     rules.refuse_undeclared(found, database)
-    rules.check_expectation(database, source, found)
+    expectations.check(database, source, found)
     return found
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 from conftest import Command
 
-from aigiqa_cli import rules, tables
+from aigiqa_cli import expectations, rules, tables
 from aigiqa_cli.archives.contract import Member
 from aigiqa_cli.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.errors import RefusedInput
@@ -238,7 +238,7 @@ def test_every_listed_split_file_is_in_the_manifest(shared: Path, database: Data
 def labels_of(database: Database, source: LabelSource, files: dict[str, bytes]) -> rules.Labels:
     labels = rules.apply(database, source, lambda name: io.BytesIO(files[name]))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, source, labels)
+    expectations.check(database, source, labels)
     return labels
 
 

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "digests", "reporting", "names", "patterns"}),
     frozenset(
-        {"index", "images", "tables", "archives", "exports", "manifest", "transport", "mirrors", "store", "rules",
+        {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
          "bibtex", "synthetic"}
     ),
     frozenset({"catalogue", "states", "obtaining", "installing", "context"}),

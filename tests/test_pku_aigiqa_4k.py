@@ -22,7 +22,7 @@ import trustme
 from conftest import Command
 from doubles import Box
 
-from aigiqa_cli import rules
+from aigiqa_cli import expectations, rules
 from aigiqa_cli.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing.recognising import look, whose
@@ -196,7 +196,7 @@ def test_statistics_are_those_of_the_published_values(database: Database, t2i: R
 def applied(database: Database, book: bytes) -> rules.Labels:
     labels = rules.apply(database, database.labels[0], lambda _: io.BytesIO(book))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, database.labels[0], labels)
+    expectations.check(database, database.labels[0], labels)
     return labels
 
 
@@ -310,7 +310,7 @@ def test_the_part_of_others_has_the_numbers_of_the_whole(
     path = shared / "data/pku-aigiqa-4k/PKU-AIGIQA/annotation.csv"
     labels = rules.apply(database, source, lambda _: path.open("rb"))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, source, labels)
+    expectations.check(database, source, labels)
     assert [row.fields["row"] for row in labels.rows] == [str(number) for number in range(1600, 4000)]
     for part, whole, line in zip(labels.rows, own.rows[1600:], t2i, strict=True):
         assert part.fields["mos_quality"] == line["MOS_q"]
@@ -320,7 +320,7 @@ def test_the_part_of_others_has_the_numbers_of_the_whole(
     broken = [line.replace("2.6233", "2.7233") for line in path.read_text("utf-8-sig").splitlines(keepends=True)]
     altered = rules.apply(database, source, lambda _: io.BytesIO("".join(broken).encode()))
     with pytest.raises(RefusedInput, match="mean of mos_quality of t2i"):
-        rules.check_expectation(database, source, altered)
+        expectations.check(database, source, altered)
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import trustme
 from conftest import Command
 from doubles import Box
 
-from aigiqa_cli import rules
+from aigiqa_cli import expectations, rules
 from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
@@ -204,7 +204,7 @@ def test_statistics_are_those_of_the_published_values(database: Database, shared
 def applied(database: Database, book: bytes) -> rules.Labels:
     labels = rules.apply(database, database.labels[0], lambda _: io.BytesIO(book))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, database.labels[0], labels)
+    expectations.check(database, database.labels[0], labels)
     return labels
 
 
@@ -319,7 +319,7 @@ def test_other_peoples_rows_are_put_back_into_order(database: Database, book: by
     files = {f"amff-net-{side}.txt": shared / f"data/pku-i2iqa/PKU-I2IQA/1/{side}.txt" for side in ("train", "test")}
     labels = rules.apply(database, source, lambda name: files[name].open("rb"))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, source, labels)
+    expectations.check(database, source, labels)
     assert [row.image_id for row in labels.rows] == [row["Generated_image"] for row in table]
     for theirs, ours, line in zip(labels.rows, own.rows, table, strict=True):
         assert theirs.fields["mos_quality"] == line["MOS_q"], "the text of the file, also 4.0"

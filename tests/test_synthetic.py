@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aigiqa_cli import rules, synthetic
+from aigiqa_cli import expectations, rules, synthetic
 from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.errors import UsageFault
 from aigiqa_cli.mirrors import builtin
@@ -181,7 +181,7 @@ def test_manifest_states_the_pins_and_its_expectations_hold():
     assert {asset.name: (asset.bytes, asset.sha256) for asset in database.assets} == PINNED
     found = rules.apply(database, database.labels[0], lambda name: io.BytesIO(b"".join(synthetic.stream(name))))
     assert not found.rejected
-    rules.check_expectation(database, database.labels[0], found)
+    expectations.check(database, database.labels[0], found)
     tasks = [row.fields["task"] for row in found.rows]
     assert tasks == ["t2i"] * 44 + ["i2i"] * 16
 

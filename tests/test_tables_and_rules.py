@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aigiqa_cli import rules, tables
+from aigiqa_cli import expectations, rules, tables
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.index import prompt_id
 from aigiqa_cli.installing import splitting
@@ -394,8 +394,8 @@ def test_A25_T06_counts_are_checked(kind: str) -> None:
     data, said = WRONG[kind]
     database = Database.model_validate(manifest())
     with pytest.raises(RefusedInput, match=said):
-        rules.check_expectation(database, database.labels[0], apply(data))
-    rules.check_expectation(database, database.labels[0], apply())
+        expectations.check(database, database.labels[0], apply(data))
+    expectations.check(database, database.labels[0], apply())
 
 
 @pytest.mark.parametrize(
@@ -405,10 +405,10 @@ def test_T06_published_statistics_are_checked_to_their_digits(mean: str, good: b
     expect = manifest()["expect"] | {"mos": {"quality": {"min": "3.5", "max": "5", "mean": mean}}}
     database = Database.model_validate(manifest(expect=expect))
     if good:
-        rules.check_expectation(database, database.labels[0], apply())
+        expectations.check(database, database.labels[0], apply())
         return
     with pytest.raises(RefusedInput, match="mean of mos_quality"):
-        rules.check_expectation(database, database.labels[0], apply())
+        expectations.check(database, database.labels[0], apply())
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ def test_N07_next_mirror_serves(wire: Wire, status: int) -> None:
         "0.5",
         format_datetime(datetime.now(UTC) - timedelta(days=1)),
     ],
+    ids=["zero", "negative", "word", "empty", "long-past", "fraction", "yesterday"],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_N13_retry_after_short_or_senseless(wire: Wire, value: str, status: int) -> None:

@@ -55,7 +55,9 @@ def test_N06_known_pages_are_named(wire: Wire, page: str, word: str) -> None:
     assert word in str(wire.fails(PINNED, wire.source()))
 
 
-@pytest.mark.parametrize("wrapped", [gzip.compress(PAGES["sign-in"]), PAGES["sign-in"].decode().encode("utf-16")])
+@pytest.mark.parametrize(
+    "wrapped", [gzip.compress(PAGES["sign-in"]), PAGES["sign-in"].decode().encode("utf-16")], ids=["gzip", "utf-16"]
+)
 def test_N06_wrapped_page_is_still_a_page(wire: Wire, wrapped: bytes) -> None:
     wire.server.site.put("/set.zip", wrapped, type="application/zip")
     problem = wire.fails(LOOSE, wire.source())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import rules, tables
+from aigiqa_cli import expectations, rules, tables
 from aigiqa_cli.archives import Archive, Order
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
@@ -96,7 +96,7 @@ def label_rows(database: Database, source: LabelSource, files: dict[str, File], 
         shutil.copyfile(files[name].path, folder / database.asset(name).published_name)
     labels = rules.apply(database, source, lambda name: (folder / database.asset(name).published_name).open("rb"))
     rules.refuse_undeclared(labels, database)
-    rules.check_expectation(database, source, labels)
+    expectations.check(database, source, labels)
     for name in source.needs:
         _check_pin(database, name, folder / database.asset(name).published_name)
     return labels

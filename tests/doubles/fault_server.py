@@ -51,6 +51,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One connection; `send` and `page` answer one request of it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as real servers do: or head and body of an answer lie 40 ms apart
     server_version = "loopback"
     server: FaultServer
     host = ""
