@@ -47,8 +47,9 @@ class Obtained:
                 fault.hint = fault.hint or next((share.next for share in fault.shares), "")
             raise
         self.received.append((asset, received))
-        digest = None if isinstance(received, ReceivedTree) else (received.sha256, received.bytes)
-        return File(received.path, received.source, digest, asset.published_name)
+        if isinstance(received, ReceivedTree):
+            return File(received.path, received.source, published_name=asset.published_name, ours=True)
+        return File(received.path, received.source, (received.sha256, received.bytes), asset.published_name)
 
     def _one(self, asset: Asset, hosts: Sequence[Mirror]) -> Received:
         context = self.context

@@ -7,6 +7,7 @@ import io
 import json
 import signal
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,6 +119,14 @@ def test_tree_arrives_complete_and_is_asked_for_once(woods: Woods, forest: dict[
     assert [phase for phase in woods.reporter.phases if "leaf_" in phase[0]] == [], "one bar for all"
     listed = [entry for entry in woods.box.log if "/repo/tree" in entry.path or "/api/datasets/" in entry.path]
     assert len(listed) == {"huggingface": 1, "modelscope": 2}[kind]
+
+
+def test_folder_of_a_huge_repository_is_listed_page_by_page(
+    woods: Woods, forest: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigiqa_cli.mirrors.huggingface.LONGEST_LIST", 200)
+    assert on_disk(woods.receive(MIRRORS["huggingface"])) == forest
+    assert sum("/tree/" in entry.path for entry in woods.box.log) == COUNT // woods.box.hub.page
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -407,6 +416,22 @@ def test_fetch_installs_a_tree(
     run("verify", "forest", code=0)
     assert "unpinned" in run("list", code=0).out
     run("fetch", "--require-hashes", "--force", "forest", code=4)
+
+
+def test_archives_of_a_tree_are_opened(
+    run: Command, box: Box, manifests: Callable[[str, str], Path], pictures: dict[str, bytes], labels: bytes
+) -> None:
+    stream, names = io.BytesIO(), list(pictures)
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names[:200]:
+            archive.writestr(f"part/{name}", pictures[name])
+    single = {f"data/images/{name}": pictures[name] for name in names[200:]}
+    box.scope.add(REPO, {"data/images/part.zip": stream.getvalue(), **single})
+    manifests("forest", manifest("modelscope"))
+    run("fetch", "forest", code=0)
+    folder = run.root / "forest/images"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == pictures
+    assert not list((run.root / ".aigiqa/partial").iterdir())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -55,7 +55,7 @@ class Scene:
         context = Context(root, catalogue, {}, self.notes)
         self.now = 0.0
         self.script: Iterator[None] = iter(())
-        self.watcher = Watcher(context, catalogue.database("tiny"), self.folder, lambda: self.now, self.sleep)
+        self.watcher = Watcher(context, catalogue.database("tiny"), self.folder, "", lambda: self.now, self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent.parent)
+_FOLDERS = ("folder", "download")
 _START = f"import sys; sys.path.insert(0, {_PACKAGE_PARENT!r}); from aigiqa_cli.archives.worker import main; main()"
 # No token, proxy or home reaches the worker (K08). glibc keeps freed memory for the next member: giving it back and
 # asking for it anew costs 600,000 page faults a gigabyte, an eighth of the processor time of an import.
@@ -107,7 +108,7 @@ class Archive:
 
     def _start(self, target: Path) -> subprocess.Popen[str]:
         paths = self.volumes.paths if self.volumes else (self.path,)
-        flags = os.O_RDONLY | (os.O_DIRECTORY if self.kind == "folder" else 0)
+        flags = os.O_RDONLY | (os.O_DIRECTORY if self.kind in _FOLDERS else 0)
         opened: list[int] = []
         try:
             for path in paths:
@@ -116,11 +117,12 @@ class Archive:
                 os.symlink(f"/dev/fd/{descriptor}", os.path.join(str(self._links), name))
             size = sum(os.fstat(descriptor).st_size for descriptor in opened)
             folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            seconds = _CPU_FLOOR + size // _CPU_BYTES_PER_SECOND if self.kind != "folder" else 24 * 3600
+            seconds = _CPU_FLOOR + size // _CPU_BYTES_PER_SECOND if self.kind not in _FOLDERS else 24 * 3600
             opened.append(folder)
             sources = ",".join(str(descriptor) for descriptor in opened[:-1])
             return subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, self.kind, sources, str(folder), str(seconds)],
+                # -B: compiled modules are not its to write, and its limit on file size would cut them off
+                [sys.executable, "-I", "-B", "-c", _START, self.kind, sources, str(folder), str(seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -136,7 +138,7 @@ class Archive:
 
     def _told(self, password: str) -> dict[str, Any]:
         """What the worker needs beside descriptors. The password goes this way, where no other user can see it."""
-        if self.kind in ("folder", "tar"):
+        if self.kind in (*_FOLDERS, "tar"):
             return {}
         found = {program: shutil.which(program) for program in PROGRAMS}
         told = {"tools": {n: p for n, p in found.items() if p and os.path.isabs(p)}, "password": password}
@@ -245,16 +247,23 @@ class Archive:
 
 
 def open_archive(
-    path: Path, target: Path, name: str = "", *, password: str = "", volumes: VolumeSet | None = None
+    path: Path,
+    target: Path,
+    name: str = "",
+    *,
+    password: str = "",
+    volumes: VolumeSet | None = None,
+    ours: bool = False,
 ) -> Archive:
     """Open a zip, tar, 7z, rar or folder; members will be written below the existing folder `target`. `name` is
     what messages call it. Of a split set any volume may be given; `volumes` says which they are where that is known.
+    The files of a folder that is `ours` are linked where the disk can, not copied.
 
     Raises RefusedInput for anything else, unsafe members and broken containers; PersonNeeded for a password, a program
     or a volume that is missing; IntegrityFault for volumes that do not belong together.
     """
     if path.is_dir():
-        return Archive(path, "folder", target, name)
+        return Archive(path, "download" if ours else "folder", target, name)
     volumes = volumes or volume_set(path)
     with (volumes.paths[0] if volumes else path).open("rb") as stream:
         kind = detect_format(stream.read(512))

@@ -17,10 +17,11 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from aigiqa_cli.archives.contract import Chunks, Format, Member, Needed, Refusal
-from aigiqa_cli.archives.folder import FolderFormat
+from aigiqa_cli.archives.folder import DownloadedFolder, FolderFormat
 from aigiqa_cli.archives.rar import RarFormat
 from aigiqa_cli.archives.seven import SevenFormat
 from aigiqa_cli.archives.source import Opened, Source
@@ -33,7 +34,10 @@ FORMATS: dict[str, type[Any]] = {
     "7z": SevenFormat,
     "rar": RarFormat,
     "folder": FolderFormat,
+    "download": DownloadedFolder,
 }
+
+Link = Callable[[Member, int, str], bool]  # gives a member a name in an open folder; False where that cannot be
 
 ADDRESS_SPACE = 2 << 30
 OPEN_FILES = 64
@@ -53,8 +57,9 @@ def limit(cpu_seconds: int, volumes: int) -> None:
 class Unpacker:
     """Writes the members of one plan below the target folder and reports each."""
 
-    def __init__(self, target: int, plan: dict[int, dict[str, Any]]) -> None:
+    def __init__(self, target: int, plan: dict[int, dict[str, Any]], link: Link | None = None) -> None:
         self.target = target
+        self.link = link
         self.plan = plan
         self.lock = threading.Lock()
         self.folders: dict[str, int] = {}
@@ -63,7 +68,7 @@ class Unpacker:
         """Hash, write and look into one member; called from several threads."""
         order = self.plan[member.number]
         digest, length, head = hashlib.sha256(), 0, b""
-        descriptor = self._create(order["to"]) if order["to"] else -1
+        descriptor = self._create(member, order["to"]) if order["to"] else -1
         try:
             for chunk in chunks:
                 digest.update(chunk)
@@ -82,11 +87,14 @@ class Unpacker:
         with self.lock:
             say(answer)
 
-    def _create(self, place: str) -> int:
+    def _create(self, member: Member, place: str) -> int:
+        """A new file to be written, or -1 where the bytes are there already."""
         folder, _, name = place.rpartition("/")
         with self.lock:
             if folder not in self.folders:
                 self.folders[folder] = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.target)
+        if self.link and self.link(member, self.folders[folder], name):
+            return -1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         return os.open(name, flags, 0o644, dir_fd=self.folders[folder])
 
@@ -122,9 +130,10 @@ def serve(reader: Format, target: int) -> None:
     largest = max((member.bytes for member in members), default=0) + 1
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the limit is an error of the write, not a death
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    link: Link | None = getattr(reader, "link", None)
     for line in sys.stdin:
         plan = {order["member"]: order for order in json.loads(line)}
-        reader.stream([by_number[number] for number in plan], Unpacker(target, plan).consume)
+        reader.stream([by_number[number] for number in plan], Unpacker(target, plan, link).consume)
         say({"done": len(plan)})
         sys.stdout.flush()
 

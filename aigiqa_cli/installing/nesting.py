@@ -1,4 +1,5 @@
-"""Archives inside an archive: those that the manifest names, or all of a zip of zips. One level deep (A11)."""
+"""Archives inside an archive: those that the manifest names, or all of a zip of zips or of a hub's folder. One level
+deep (A11)."""
 
 from __future__ import annotations
 
@@ -30,5 +31,8 @@ def inner_members(database: Database, archive: Archive) -> list[Member]:
     named = [m for m in members if any(m.name == ending or m.name.endswith("/" + ending) for ending in endings)]
     if named:
         return named
-    only_archives = bool(members) and all(member.name.lower().endswith(SUFFIXES) for member in members)
+    packed = [member for member in members if member.name.lower().endswith(SUFFIXES)]
+    if archive.kind == "download":
+        return packed
+    only_archives = bool(members) and len(packed) == len(members)
     return members if only_archives and archive.kind != "folder" else []

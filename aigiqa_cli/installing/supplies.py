@@ -52,6 +52,7 @@ class File:
     published_name: str = ""  # of a download, whose path on disk is a key
     volumes: VolumeSet | None = None  # of a split archive; `path` is then one of them
     password: str = field(default="", repr=False)  # of the archive, as the person gave it
+    ours: bool = False  # a folder that was downloaded file by file: nobody else has a use for it
     _pending: list[_Hashing] = field(default_factory=list, repr=False)
 
     @property
@@ -65,7 +66,7 @@ class File:
     def open(self, target: Path, password: str = "") -> Archive:
         """Open the archive or folder; `password` is that of the manifest, for want of one that was given."""
         given = self.password or password
-        return open_archive(self.path, target, self.name, password=given, volumes=self.volumes)
+        return open_archive(self.path, target, self.name, password=given, volumes=self.volumes, ours=self.ours)
 
     def start_hashing(self) -> None:
         """Begin to hash in the background."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENDPOINT = "https://huggingface.co"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONG_ANSWER = 4  # times the usual patience for one answer that lists tens of thousands of files
+LONGEST_LIST = 50_000  # files in one answer; the Hub may cut a longer list
 _OWN_FILES = (".gitattributes", ".gitignore")  # of the repository itself: every one has the first
 
 
@@ -45,29 +46,45 @@ def resolve(mirror: Mirror, session: Session) -> Request:
 
 
 def listing(mirror: Mirror, session: Session) -> Listing:
-    """Every file below `mirror.path` at one commit, in one call: length, and SHA-256 or git's own hash."""
+    """Every file below `mirror.path` at one commit: length, and SHA-256 or git's own hash. One call lists them all;
+    of a repository so large that the Hub may leave files out of that answer the folder alone is listed, page by page.
+    """
     endpoint, token = endpoint_of(session), session.settings.get("HF_TOKEN", "").strip()
     session.gate(_url(mirror.repo, "x", mirror.revision, endpoint))
     found = _dataset(mirror, token, endpoint, session)
     commit = found.sha or mirror.revision
+    start = _url(mirror.repo, "", commit, endpoint)
+    entries = [(entry.rfilename, entry) for entry in found.siblings or ()]
+    if len(entries) >= LONGEST_LIST:
+        entries = _folder(mirror, commit, token, endpoint, session)
     below = f"{mirror.path}/" if mirror.path else ""
-    names = [entry for entry in found.siblings or () if entry.rfilename.startswith(below)]
-    if all(entry.rfilename in _OWN_FILES for entry in names):
+    leaves = tuple(_leaf(path, entry, start) for path, entry in entries if path.startswith(below))
+    if all(leaf.path in _OWN_FILES for leaf in leaves):
         raise PersonNeeded(
             f"{mirror.repo} has no files{f' below {mirror.path}' if mirror.path else ''}: it is empty or gone",
             hint=f"see {endpoint}/datasets/{mirror.repo}",
             fault="N07",
         )
-    start = _url(mirror.repo, "", commit, endpoint)
-    leaves = tuple(_leaf(entry, f"{start}{quote(entry.rfilename)}") for entry in names)
     return Listing(leaves, token, fixed=is_commit(commit))
 
 
-def _leaf(entry: Any, url: str) -> Leaf:
-    blob = entry.blob_id or ""
+def _leaf(path: str, entry: Any, start: str) -> Leaf:
+    url, blob = f"{start}{quote(path)}", entry.blob_id or ""
     if entry.lfs is None:
-        return Leaf(entry.rfilename, url, entry.size, tag=blob, blob=blob)
-    return Leaf(entry.rfilename, url, entry.lfs.size, entry.lfs.sha256, tag=blob)
+        return Leaf(path, url, entry.size, tag=blob, blob=blob)
+    return Leaf(path, url, entry.lfs.size, entry.lfs.sha256, tag=blob)
+
+
+def _folder(mirror: Mirror, commit: str, token: str, endpoint: str, session: Session) -> list[tuple[str, Any]]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    api = HfApi(endpoint=endpoint, token=token or False)
+    with _asked(mirror, token, endpoint, session):
+        found = api.list_repo_tree(
+            mirror.repo, mirror.path or None, recursive=True, revision=commit or None, repo_type="dataset"
+        )
+        return [(entry.path, entry) for entry in found if isinstance(entry, RepoFile)]
 
 
 def _dataset(mirror: Mirror, token: str, endpoint: str, session: Session) -> Any:

@@ -38,6 +38,7 @@ class Watcher:
     context: Context
     database: Database
     folder: Path
+    password: str = ""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _older: frozenset[tuple[Path, Stamp]] = frozenset()
@@ -98,7 +99,7 @@ class Watcher:
     def _recognised(self, path: Path) -> Given | None:
         """What arrived, if its container is whole and its content is the database's; a cut one is not whole yet."""
         try:
-            given = look(path)
+            given = look(path, password=self.password)
             owner = whose([self.database], given, self.context.root.staging) if given.shape != "unknown" else None
         except Fault as fault:
             self._tell(f"{path.name}: not it, or not whole yet: {fault.message}")

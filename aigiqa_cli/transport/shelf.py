@@ -45,7 +45,8 @@ class Shelf:
         self._descriptor = descriptor
         self._proofs = _read_journal(folder / _JOURNAL)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._journal = os.open(folder / _JOURNAL, flags, 0o600)
+        self._journal = os.open(folder / _JOURNAL, flags, 0o644)
+        self._mode = stat.S_IMODE(os.fstat(self._journal).st_mode)  # what new files get here, for everybody's eyes
         if self._proofs:
             os.write(self._journal, b"\n")  # a line that was cut stays alone
         self._made: set[str] = {""}
@@ -89,7 +90,7 @@ class Shelf:
             if parent not in self._made:
                 (self.files / parent).mkdir(parents=True, exist_ok=True)
                 self._made.add(parent)
-        os.chmod(received.path, 0o644)
+        os.chmod(received.path, self._mode)
         os.replace(received.path, self.files / leaf.path)
         received.path.with_suffix(".json").unlink(missing_ok=True)
         line = json.dumps([leaf.path, received.sha256, origin, leaf.tag])

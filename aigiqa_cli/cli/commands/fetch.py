@@ -92,7 +92,7 @@ def _watched(desk: Desk, database: Database, fault: PersonNeeded, folder: Path, 
     code = next((share.code for share in fault.shares if share.code), "")
     if code and clipboard.copy(code):
         desk.terminal.note(f"the extraction code {code} was copied")
-    given = Watcher(desk.context, database, folder).wait()
+    given = Watcher(desk.context, database, folder, request.password).wait()
     done = import_paths(
         desk.context, database, given, Options(require_hashes=request.require_hashes, password=request.password)
     )
