@@ -509,6 +509,24 @@ def test_a_folder_as_published_installs(
     assert exported.count("\n") == 4001
 
 
+def test_the_official_tree_arrives_from_modelscope(
+    run: Command, release: Release, members: list[tuple[str, str, bytes]]
+) -> None:
+    """All 20,000 files of the hub folder, one listing, under the real host name; a second fetch asks for nothing."""
+    online(run, release)
+    files = {f"{part}/{name}": data for part, name, data in members}
+    run.box.scope.add("lcysyzxdxc/AIGCQA-30K-Image", files | {n: release.files[n] for n in XLSX})
+    done = run("fetch", ID, code=0)
+    assert done.out == f"{run.root / ID}\n"
+    assert index_of(run) == told(release)
+    check_images(run, members)
+    asked = [entry for entry in run.box.log if entry.host == "modelscope.cn" and "FilePath" in str(entry.query)]
+    assert len({str(entry.query) for entry in asked}) == len(asked) == 20_003
+    run.box.log.clear()
+    run("fetch", ID, code=0)
+    assert run.box.paths() == []
+
+
 def test_a_zip_of_a_colleague_with_full_labels_installs(
     run: Command, release: Release, members: list[tuple[str, str, bytes]], tmp_path: Path
 ) -> None:

@@ -193,6 +193,20 @@ def test_unpacked_folder_counts_when_its_content_fits(scene: Scene) -> None:
     assert scene.run(script()) == ["tiny"]
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
+def test_volumes_in_any_order_are_one_thing_once_all_are_there(scene: Scene, order: tuple[int, ...]) -> None:
+    third = len(scene.data) // 3 + 1
+
+    def script() -> Iterator[None]:
+        for number in order:
+            scene.put(f"tiny.zip.{number:03}", scene.data[third * (number - 1) : third * number])
+            for _ in range(6):
+                yield
+
+    assert len(scene.run(script())) == 1
+    assert scene.now >= 12 * PAUSE, "not before the last one came"
+
+
 def test_companions_mark_a_file_as_in_progress() -> None:
     assert in_progress(Path("a.zip"), {"a.zip", "a.zip.part"})
     assert in_progress(Path("a.zip.crdownload"), {"a.zip.crdownload"})

@@ -55,9 +55,9 @@ class Watcher:
         self._older = frozenset(before.items())
         self.context.reporter.note(f"watching {self.folder}; Ctrl-C ends it, aigiqa import goes on later")
         while True:
-            found = list(self._arrived())
+            found = {given.file.paths: given for given in self._arrived()}  # the volumes of a set are one thing
             if found:
-                return found
+                return list(found.values())
             self.sleep(PAUSE)
 
     def _name_older(self, before: dict[Path, Stamp]) -> None:
