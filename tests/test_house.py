@@ -49,7 +49,7 @@ BANNED_PAIRS = {("shutil", "move"), ("requests", "get"), ("yaml", "load"), ("pic
 CORE = ("agiqa1k", "agiqa3k", "aigciqa2023", "pku-i2iqa", "pku-aigiqa-4k", "aigiqa20k")
 
 TOP_LEVEL = {"aigiqa_cli", "manifests", "tests", "pyproject.toml", "README.md", "LICENSE"}
-MADE_BY_TOOLS = re.compile(r"\..*|__pycache__|build|dist|.*\.egg-info")
+MADE_BY_TOOLS = re.compile(r"\..*|__pycache__|build|dist|.*\.egg-info|aigiqa\.parquet")  # the last by the README
 
 
 def place(module: Path) -> str:
