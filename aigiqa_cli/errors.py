@@ -49,6 +49,7 @@ class Finding:
         return asdict(self)
 
 
+BY_HAND = ("baidu", "quark", "terabox", "onedrive")  # kinds of mirrors that only a person can open
 DOWN = ("reported-dead", "withdrawn", "empty")  # states of a mirror that is not worth trying first
 
 

@@ -35,6 +35,7 @@ def run() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells in the background want it
             signal.signal(number, _stop)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
     code = _finished(arguments, _run(arguments))
     gc.freeze()  # or the interpreter's last collection visits everything, only to free it with the process
     sys.exit(code)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
-from aigiqa_cli.errors import PersonNeeded, Share
+from aigiqa_cli.errors import BY_HAND, PersonNeeded, Share
 from aigiqa_cli.mirrors import manual
 from aigiqa_cli.mirrors.record import Mirror
 from aigiqa_cli.transport.model import Listing, Request, Source, TreeSource
@@ -76,7 +76,7 @@ def _modelscope_tree(mirror: Mirror, session: Session) -> Listing:
 
 
 TREES: dict[str, Lister] = {"huggingface": _huggingface_tree, "modelscope": _modelscope_tree}
-MANUAL = ("baidu", "quark", "terabox", "onedrive")
+MANUAL = BY_HAND
 
 
 def source(mirror: Mirror, session: Session) -> Source:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import mirrors
 from aigiqa_cli.catalogue import Entry
 from aigiqa_cli.context import Context
-from aigiqa_cli.errors import RefusedInput
+from aigiqa_cli.errors import BY_HAND, RefusedInput
 from aigiqa_cli.states import state_of
 from aigiqa_cli.store import installed_ids
 
@@ -77,7 +76,7 @@ def download_size(database: Database) -> int | None:
 def automatic_kinds(database: Database) -> tuple[str, ...]:
     """Kinds of mirrors that need no person, for the images; empty means by hand."""
     images = database.assets_of("images", "references")
-    kinds = [m.kind for asset in images for m in asset.mirrors if m.kind not in mirrors.MANUAL]
+    kinds = [m.kind for asset in images for m in asset.mirrors if m.kind not in BY_HAND]
     return tuple(dict.fromkeys(kinds))
 
 
