@@ -108,7 +108,7 @@ def test_record_round_trip(root: Root) -> None:
     assert read_record(root, "some") == record
     assert record.unpinned == ("a.zip",)
     assert record.size == sum(len(data) for data in content("some", 1).values())
-    assert record.rejected_findings[0].problem == "é\n"
+    assert record.rejected[0]["problem"] == "é\n"
     assert "/root/" not in root.record("some").read_text(), "S19: no absolute path is stored"
 
 

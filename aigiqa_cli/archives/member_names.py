@@ -16,7 +16,6 @@ _ENCODINGS = ("utf-8", "gb18030", "cp932", "cp437")
 _UTF8_FLAG = 0x800
 _UNICODE_PATH = 0x7075
 _JUNK_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
-_DRIVE_LENGTH = 2
 
 
 def is_junk(name: str) -> bool:

@@ -12,7 +12,7 @@ from aigiqa_cli import __version__, rules
 from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
-from aigiqa_cli.index import Row, compact_json, write_rows
+from aigiqa_cli.index import FLAGS, Row, compact_json, write_rows
 from aigiqa_cli.installing import labelling, matching, nesting, passwords, splitting
 from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
@@ -199,7 +199,7 @@ class Assembly:
                 | {
                     "database": self.database.id,
                     "image_id": label.image_id,
-                    "flags": ";".join(flags),
+                    "flags": ";".join(flag for flag in FLAGS if flag in flags),
                     "extra": compact_json(label.extra),
                 }
                 | (self._picture_fields(label, picture) if picture else {})

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
+from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.names import unsafe_reason
-from aigiqa_cli.store.durable import fsync_folder, machine_faults, write_whole
+from aigiqa_cli.store.durable import fsync_folder, machine_faults
 from aigiqa_cli.store.root import Root
 
 FORMAT = 1
@@ -74,10 +74,6 @@ class Record:
         content = {"record": FORMAT} | asdict(self)
         content["files"] = [[file.path, file.bytes, file.sha256] for file in self.files]
         return (json.dumps(content, ensure_ascii=False, indent=None, separators=(",", ":")) + "\n").encode()
-
-    @property
-    def rejected_findings(self) -> tuple[Finding, ...]:
-        return tuple(Finding(**finding) for finding in self.rejected)
 
 
 def read_record(root: Root, database: str) -> Record | None:
@@ -146,11 +142,6 @@ def read_records(root: Root) -> Iterator[Record]:
             continue
         if record:
             yield record
-
-
-def write_record(root: Root, record: Record) -> None:
-    """The commit point."""
-    write_whole(root.record(record.database), record.to_bytes())
 
 
 def remove_record(root: Root, database: str) -> None:

@@ -61,10 +61,6 @@ class Answer:
         return urlsplit(self.url).hostname or ""
 
     @property
-    def redirected(self) -> bool:
-        return self.url != self.asked
-
-    @property
     def content_type(self) -> str:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
