@@ -101,6 +101,9 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     supplies = Supplies()
     needed = _archives_needed(context, database, request)
     _demand_space(context, database, needed)
+    if request.mirror in mirrors.MANUAL:
+        for asset in needed:
+            _obtain(obtained, database, asset, request)  # kept here, or says at once what a person has to open
     _add_tables(obtained, database, supplies, request)
     for asset in needed:
         file = _obtain(obtained, database, asset, request)
