@@ -122,8 +122,9 @@ def timed(command: Command) -> float:
 def peak_memory(command: Command) -> float:
     """Megabytes: the largest sum of resident memory over the process and all its descendants, seen while it runs.
 
-    Pages that two of them share count twice, so the true figure is lower; `wait4` guards against what the
-    sampling misses in the largest single process.
+    Pages that two of them share count twice, so the true figure is lower. The high-water mark of the first process
+    guards against what the sampling misses; `ru_maxrss` would not do: it starts with the size of this program, from
+    which that one was forked.
     """
     command.before()
     process = command.start()
@@ -131,20 +132,18 @@ def peak_memory(command: Command) -> float:
 
     def watch() -> None:
         while not stop.wait(SAMPLING):
-            peaks.append(sum(resident(pid) for pid in descendants(process.pid)))
+            peaks.append(max(highest(process.pid), sum(resident(pid) for pid in descendants(process.pid))))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     assert process.stderr is not None
     errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.wait()
     stop.set()
     watcher.join()
     process.stderr.close()
     _demand_success(command, process.returncode, errors)
-    largest_alone = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return max(*peaks, largest_alone) / MEGABYTE
+    return max(peaks) / MEGABYTE
 
 
 def descendants(pid: int) -> list[int]:
@@ -166,6 +165,15 @@ def resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
+
+
+def highest(pid: int) -> int:
+    """The most bytes that the process had in memory since its program was loaded, 0 where the kernel does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _demand_success(command: Command, code: int, errors: bytes) -> None:
