@@ -1,7 +1,7 @@
 """The one check: format, lint, strict types, tests with coverage. Warnings are errors. Extra arguments go to pytest.
 
-python tests/check.py                     everything, the long rigs as short samples
-python tests/check.py --kills 5000        a rig at another length
+python tests/check.py                              everything, the long rigs as short samples
+python tests/check.py --rig kill=5000 --seed 7     one rig alone, at this length (see tests/rigs.py)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ STEPS = (
 
 
 def main() -> int:
-    for step in STEPS:
+    alone = any(word.startswith("--rig") for word in sys.argv[1:])
+    for step in (["pytest", "-n", "auto"],) if alone else STEPS:
         command = [sys.executable, "-m", *step, *(sys.argv[1:] if step[0] == "pytest" else ())]
         print("$", " ".join(step), flush=True)
         code = subprocess.run(command, cwd=ROOT, check=False).returncode

@@ -28,9 +28,7 @@ REPOSITORY = replicas.REPOSITORY
 LIMIT = 120  # seconds for one command: hangs end here, nothing is asserted about time
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=25, help="how often the crash tests kill a run")
-    parser.addoption("--seed", default="", help="repeat the random choices of a failed crash test")
+pytest_plugins = ["rigs"]
 
 
 def _installed() -> bool:

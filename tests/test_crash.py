@@ -1,12 +1,10 @@
 """Killed at random instants: whole or absent each time, and the next run finishes with the same bytes.
 
-`--kills N` sets the number of kills, `--seed S` repeats a run; the seed is printed with a failure.
+`--rig kill=N` sets the number of kills, `--seed S` repeats a run.
 """
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 import subprocess
 import time
@@ -16,15 +14,9 @@ from pathlib import Path
 import invariants
 import pytest
 from conftest import Command, kill
+from rigs import Rig
 
 OUTSIDE = ("home", "work", "user")
-
-
-@pytest.fixture
-def chance(pytestconfig: pytest.Config) -> random.Random:
-    seed = pytestconfig.getoption("--seed") or str(int.from_bytes(os.urandom(4)))
-    print(f"--seed {seed}")
-    return random.Random(seed)
 
 
 def duration(run: Command, *words: str) -> float:
@@ -56,20 +48,18 @@ def installed(run: Command) -> None:
     run("fetch", "demo", code=0)
 
 
-CASES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
-    "first-install": (nothing, ("fetch", "demo")),
-    "reinstall": (installed, ("fetch", "demo", "--force")),
-    "index": (installed, ("index", "--rebuild")),
+CASES: dict[str, tuple[Prepare, tuple[str, ...], float]] = {
+    "first-install": (nothing, ("fetch", "demo"), 0.4),
+    "reinstall": (installed, ("fetch", "demo", "--force"), 0.4),
+    "index": (installed, ("index", "--rebuild"), 0.1),
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_S01_killed_at_any_instant(
-    run: Command, chance: random.Random, pytestconfig: pytest.Config, tmp_path: Path, case: str
-) -> None:
-    prepare, words = CASES[case]
-    kills = pytestconfig.getoption("--kills")
-    kills = max(1, kills // (12 if case == "index" else 2))
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.rig("kill", sample=30, share=CASES[case][2])) for case in CASES]
+)
+def test_S01_killed_at_any_instant(run: Command, rig: Rig, tmp_path: Path, case: str) -> None:
+    prepare, words, _ = CASES[case]
     user = tmp_path / "user"
     user.mkdir()
     (user / "marker").write_bytes(b"mine")
@@ -79,11 +69,10 @@ def test_S01_killed_at_any_instant(
     span = span or duration(run, *words)
     good = good or invariants.tree(run.root)
     outside = invariants.world(*(tmp_path / name for name in OUTSIDE))
-    hits = 0
-    for number in range(kills):
+    for number in range(rig.length):
         prepare(run)
-        delay = span * chance.uniform(0.05, 1.05)
-        hits += killed(run, delay, *words)
+        delay = span * rig.chance.uniform(0.05, 1.05)
+        rig.did(hits=killed(run, delay, *words))
         try:
             invariants.check(run.root, settled=False)
             run("fetch", "demo", code=0)
@@ -93,7 +82,6 @@ def test_S01_killed_at_any_instant(
             print(f"kill {number} after {delay:.4f} s of {span:.4f} s")
             raise
         assert invariants.world(*(tmp_path / name for name in OUTSIDE)) == outside, "P1"
-    print(f"{hits} of {kills} runs were killed")
     run("gc", code=0)
     invariants.check(run.root, settled=True)
     invariants.check_swept(run.root)
@@ -101,14 +89,15 @@ def test_S01_killed_at_any_instant(
     run("verify", code=0)
 
 
-def test_S01_killed_while_removing(run: Command, chance: random.Random, pytestconfig: pytest.Config) -> None:
+@pytest.mark.rig("kill", sample=30, share=0.1)
+def test_S01_killed_while_removing(run: Command, rig: Rig) -> None:
     """Gone from the first moment; what is left of it never stands in the way of a new install."""
     installed(run)
     good = invariants.tree(run.root)
     span = duration(run, "remove", "demo")
-    for _ in range(max(1, pytestconfig.getoption("--kills") // 8)):
+    for _ in range(rig.length):
         installed(run)
-        killed(run, span * chance.uniform(0.4, 1.05), "remove", "demo")
+        rig.did(hits=killed(run, span * rig.chance.uniform(0.4, 1.05), "remove", "demo"))
         run("fetch", "demo", code=0)
         invariants.check(run.root, settled=True)
         assert invariants.tree(run.root) == good
