@@ -1,17 +1,24 @@
-"""Image headers and decoding, with an explicit list of formats and caps (I02, I03)."""
+"""Image headers and decoding, with an explicit list of formats and caps (I01-I04)."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
 
+from aigiqa_cli.pointers import POINTER, is_pointer
+
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+MOVING = ("gif", "png", "webp", "tiff")  # a second image in a JPEG is a camera's preview
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 16_384
 
 
 class NotAnImage(ValueError):
-    """The bytes are not an image that this program accepts; the text says why."""
+    """The bytes are not an image that this program accepts; the text says why, `fault` by which rule."""
+
+    def __init__(self, reason: str, fault: str) -> None:
+        super().__init__(reason)
+        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -28,16 +35,25 @@ def header(data: bytes) -> Header:
     from PIL import Image, UnidentifiedImageError
 
     if not data:
-        raise NotAnImage("the file is empty")
+        raise NotAnImage("the file is empty", "I07")
+    if is_pointer(data):
+        raise NotAnImage(POINTER, "I03")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             found = Header(image.width, image.height, str(image.format).lower())
+            moving = bool(getattr(image, "is_animated", False)) and found.format in MOVING
     except UnidentifiedImageError:
-        raise NotAnImage("not an image in an accepted format") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAnImage(f"unreadable image header: {error}") from None
+        raise NotAnImage("not an image in an accepted format", "I03") from None
+    except Image.DecompressionBombError:
+        raise NotAnImage("the pixels are too many", "I02") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever hostile bytes make them stumble over
+        raise NotAnImage(f"unreadable image header: {error or type(error).__name__}", "I01") from None
     if found.width * found.height > MAX_PIXELS or max(found.width, found.height) > MAX_SIDE:
-        raise NotAnImage(f"{found.width} x {found.height} pixels are too many")
+        raise NotAnImage(f"{found.width} x {found.height} pixels are too many", "I02")
+    if moving:
+        raise NotAnImage("it has more than one frame", "I04")
     return found
 
 
@@ -49,6 +65,8 @@ def decode(data: bytes) -> Header:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise NotAnImage(f"cannot be decoded: {error}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        raise NotAnImage(f"cannot be decoded: {error or type(error).__name__}", "I01") from None
     return found

@@ -15,119 +15,31 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from archive_writers import (
+    PNG,
+    TAR_END,
+    UTF8,
+    Zipped,
+    central_header,
+    descriptor,
+    end_record,
+    local_header,
+    names,
+    pax,
+    pax_record,
+    tar_header,
+    tarred,
+    tarred_member,
+    unicode_path,
+    zipped,
+)  # fmt: skip
 
+from aigiqa_cli import archives
 from aigiqa_cli.archives import Order, Unpacked, detect_format, is_junk, open_archive
 from aigiqa_cli.errors import MachineFault, PersonNeeded, RefusedInput
-
-UTF8 = 0x800
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Writers
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Zipped:
-    """One member. `local` and `central` override fields of one of its two headers: that is where lies live."""
-
-    name: bytes
-    data: bytes = PNG
-    method: int = 0
-    flags: int = 0
-    mode: int = 0o100644
-    system: int = 3
-    local: dict[str, int | bytes] = field(default_factory=dict)
-    central: dict[str, int | bytes] = field(default_factory=dict)
-    local_extra: bytes = b""
-    extra: bytes = b""
-    descriptor: bytes = b""
-
-    def packed(self) -> bytes:
-        if self.method == 8:
-            deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
-            return deflater.compress(self.data) + deflater.flush()
-        return self.data
-
-    def facts(self, other: dict[str, int | bytes]) -> dict[str, int | bytes]:
-        true: dict[str, int | bytes] = {
-            "name": self.name,
-            "method": self.method,
-            "flags": self.flags,
-            "crc": zlib.crc32(self.data),
-            "packed": len(self.packed()),
-            "unpacked": len(self.data),
-        }
-        return true | other
-
-
-def local_header(member: Zipped) -> bytes:
-    f = member.facts(member.local)
-    numbers = (20, f["flags"], f["method"], 0, 33, f["crc"], f["packed"], f["unpacked"])
-    lengths = (len(f["name"]), len(member.local_extra))
-    return struct.pack("<4s5H3I2H", b"PK\x03\x04", *numbers, *lengths) + f["name"] + member.local_extra
-
-
-def central_header(member: Zipped, offset: int) -> bytes:
-    f = member.facts(member.central)
-    numbers = (member.system << 8 | 20, 20, f["flags"], f["method"], 0, 33, f["crc"], f["packed"], f["unpacked"])
-    lengths = (len(f["name"]), len(member.extra), 0, 0, 0, member.mode << 16, f.get("offset", offset))
-    return struct.pack("<4s6H3I5H2I", b"PK\x01\x02", *numbers, *lengths) + f["name"] + member.extra
-
-
-def end_record(count: int, size: int, offset: int, comment: bytes = b"") -> bytes:
-    return struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, size, offset, len(comment)) + comment
-
-
-def zipped(*members: Zipped, comment: bytes = b"", count: int | None = None) -> bytes:
-    body, directory = b"", b""
-    for member in members:
-        directory += central_header(member, len(body))
-        body += local_header(member) + member.packed() + member.descriptor
-    return body + directory + end_record(count or len(members), len(directory), len(body), comment)
-
-
-def names(*listed: bytes, flags: int = 0) -> bytes:
-    return zipped(*(Zipped(name, flags=flags) for name in listed))
-
-
-def tar_header(name: bytes, size: int | bytes = 0, kind: bytes = b"0", link: bytes = b"", **other: bytes) -> bytes:
-    length = b"%011o\0" % size if isinstance(size, int) else size
-    fields = [
-        (name, 100), (b"0000644\0", 8), (b"0000000\0", 8), (b"0000000\0", 8),
-        (length, 12), (b"00000000000\0", 12), (b" " * 8, 8), (kind, 1), (link, 100),
-        (other.get("magic", b"ustar\x0000"), 8), (b"", 32), (b"", 32), (b"", 8), (b"", 8), (b"", 155),
-    ]  # fmt: skip
-    header = b"".join(value[:width].ljust(width, b"\0") for value, width in fields).ljust(512, b"\0")
-    return header[:148] + b"%06o\0 " % sum(header) + header[156:]
-
-
-def tarred_member(name: bytes, data: bytes = PNG, **other: bytes) -> bytes:
-    return tar_header(name, len(data), **other) + data.ljust(-(-len(data) // 512) * 512, b"\0")
-
-
-TAR_END = bytes(1024)
-
-
-def tarred(*listed: bytes) -> bytes:
-    return b"".join(tarred_member(name) for name in listed) + TAR_END
-
-
-def pax(records: bytes, kind: bytes = b"x") -> bytes:
-    return tarred_member(b"PaxHeader", records, kind=kind)
-
-
-def pax_record(key: bytes, value: bytes) -> bytes:
-    length = len(key) + len(value) + 3
-    while len(b"%d" % length) + len(key) + len(value) + 3 != length:
-        length += 1
-    return b"%d %s=%s\n" % (length, key, value)
-
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The world around the target
@@ -328,11 +240,6 @@ def test_A22_japanese_and_ibm_names(world: World) -> None:
     assert len(World(world.base / "2").unpack(names(accented))) == 1
 
 
-def unicode_path(raw: bytes, name: bytes, checksum: int | None = None) -> bytes:
-    body = b"\1" + struct.pack("<I", zlib.crc32(raw) if checksum is None else checksum) + name
-    return struct.pack("<HH", 0x7075, len(body)) + body
-
-
 def test_A22_unicode_path_field(world: World) -> None:
     raw, real = "图.png".encode("gb18030"), "图.png"
     extra = unicode_path(raw, real.encode())
@@ -405,7 +312,9 @@ def test_A08_modes_and_owners_are_ignored(world: World) -> None:
 @pytest.mark.parametrize("flags", [0x1, 0x9])
 def test_A20_encrypted(world: World, flags: int) -> None:
     with pytest.raises(PersonNeeded) as caught:
-        world.unpack(zipped(Zipped(b"a.png", flags=flags)))
+        world.unpack(
+            zipped(Zipped(b"a.png", flags=flags, descriptor=descriptor(Zipped(b"a.png")) if flags & 8 else b""))
+        )
     assert caught.value.fault == "A20"
     assert "--password" in caught.value.hint
 
@@ -808,6 +717,15 @@ def test_K08_no_secret_reaches_the_worker(world: World, given: Path, monkeypatch
     assert b"HOME=" not in environment
 
 
+def test_S09_the_worker_has_no_network(world: World, given: Path) -> None:
+    with open_archive(given, world.target) as archive:
+        devices = Path(f"/proc/{archive._process.pid}/net/dev").read_text().splitlines()[2:]
+        here = os.readlink("/proc/self/ns/net") == os.readlink(f"/proc/{archive._process.pid}/ns/net")
+    if here:
+        pytest.skip("not run: this kernel gives nobody a network of their own")
+    assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+
+
 def limits(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
     return {line[:25].strip(): line[26:46].strip() for line in lines}
@@ -902,3 +820,39 @@ def test_I01_I02_I03_I07_what_is_no_image_is_said_so(world: World) -> None:
 def test_I01_only_decoding_sees_a_truncated_image(world: World, form: str) -> None:
     whole = image_bytes(form)
     assert problems(world, [(b"cut.img", whole[: len(whole) * 2 // 3])], "decode")["cut.img"]
+
+
+FALTERING = {
+    "crashes": ("os.abort()", "crashes on"),
+    "spins": (
+        "resource.setrlimit(resource.RLIMIT_CPU, (1, 9)); [None for _ in iter(int, 1)]",
+        "does not come back from",
+    ),
+    "waits": ("looking.SECONDS = 0; time.sleep(60)", "does not come back from"),
+}
+
+
+@pytest.mark.parametrize("how", FALTERING)
+def test_I09_image_on_which_the_decoder_dies_is_named(world: World, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    body, said = FALTERING[how]
+    fake = f"""import os, resource, time; from aigiqa_cli import images; from aigiqa_cli.archives import looking
+true = images.header
+def header(data):
+    if data[-1:] == b"!": {body}
+    return true(data)
+images.header = header
+"""
+    start = archives._START.partition("; from aigiqa_cli")
+    monkeypatch.setattr(archives, "_START", f"{start[0]}\n{fake}\n{start[2].join(['from aigiqa_cli', ''])}")
+    files = {f"{n}.png": image_bytes("PNG") for n in range(4)} | {"evil.png": image_bytes("PNG") + b"!"}
+    world.archive.write_bytes(zipped(*(Zipped(name.encode(), data) for name, data in files.items())))
+    with open_archive(world.archive, world.target) as archive:
+        orders = [Order(member, f"out/{member.number}", "header") for member in archive.members]
+        with pytest.raises(RefusedInput) as caught:
+            list(archive.unpack(orders))
+    assert (caught.value.fault, caught.value.phase) == ("I09", "IMAGES")
+    assert said in caught.value.message
+    assert "'evil.png'" in caught.value.message
+    named = {finding.path for finding in caught.value.findings}
+    assert "evil.png" in named
+    assert len(named) <= 2, "two threads look at images: the other one's may be named too"

@@ -21,12 +21,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from aigiqa_cli.archives.contract import Member
+from aigiqa_cli.archives.looking import HUNG, looked_at
 from aigiqa_cli.archives.magic import detect_format
 from aigiqa_cli.archives.member_names import is_junk
-from aigiqa_cli.archives.source import DISKS
+from aigiqa_cli.archives.misfits import verdict
 from aigiqa_cli.archives.tools import PROGRAMS
-from aigiqa_cli.archives.volumes import VolumeSet, volume_set
-from aigiqa_cli.errors import Fault, Finding, IntegrityFault, MachineFault, PersonNeeded, RefusedInput
+from aigiqa_cli.archives.volumes import VolumeSet, declared_set, is_volume_name, volume_set
+from aigiqa_cli.errors import Fault, Finding, MachineFault, PersonNeeded, RefusedInput
+from aigiqa_cli.machine import machine_fault
 
 __all__ = [
     "Archive",
@@ -34,8 +36,10 @@ __all__ = [
     "Order",
     "Unpacked",
     "VolumeSet",
+    "declared_set",
     "detect_format",
     "is_junk",
+    "is_volume_name",
     "open_archive",
     "volume_set",
 ]
@@ -53,7 +57,11 @@ _ENVIRONMENT = {
 }
 _CPU_BYTES_PER_SECOND = 2_000_000
 _CPU_FLOOR = 120
-_MISFITS = ("A10", "A12", "A16", "A17", "A18", "A19")  # what volumes that do not belong together look like
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU)
+_DAMAGED = ("A12", "A16", "A17")
+_HINT_DAMAGED = "it is damaged, or its download was cut off: download it again, best from another mirror"
+_HINT_FOLDER = "when no program changes the folder any more, run the same command again"
+_HINT = "nothing of it was unpacked; get it from another mirror: aigiqa info DB"
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """One member as it was written. `problem` says why it is not an image; width and height in pixels."""
+    """One member as it was written. `problem` says why it is not an image, `fault` by which rule; width and height are
+    pixels."""
 
     member: Member
     to: str
@@ -77,6 +86,7 @@ class Unpacked:
     height: int = 0
     format: str = ""
     problem: str = ""
+    fault: str = ""
 
 
 class Archive:
@@ -95,9 +105,11 @@ class Archive:
         self.name = name or (volumes.name if volumes else path.name)
         self.kind = kind
         self.volumes = volumes
+        self._target = target
         # Links to the worker's descriptors: a program that opens one reads the very file that the worker has open.
         self._links = tempfile.mkdtemp(prefix="aigiqa-") if volumes else None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would block a talkative worker
+        self._notes = tempfile.TemporaryFile()  # noqa: SIM115 - which images it looks at, see looking.py
         try:
             self._process = self._start(target)
             self._send(json.dumps(self._told(password)) + "\n")
@@ -113,20 +125,21 @@ class Archive:
         try:
             for path in paths:
                 opened.append(os.open(path, flags))  # noqa: PERF401 - those opened before a failure are closed
-            for name, descriptor in zip(self.volumes.names if self.volumes else (), opened, strict=False):
-                os.symlink(f"/dev/fd/{descriptor}", os.path.join(str(self._links), name))
-            size = sum(os.fstat(descriptor).st_size for descriptor in opened)
+            for at, name in enumerate(self.volumes.names if self.volumes else ()):  # `zip` is a module of this room
+                os.symlink(f"/dev/fd/{opened[at]}", os.path.join(str(self._links), name))
+            size = self._extent(opened)
             folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             seconds = _CPU_FLOOR + size // _CPU_BYTES_PER_SECOND if self.kind not in _FOLDERS else 24 * 3600
             opened.append(folder)
+            notes = self._notes.fileno()
             sources = ",".join(str(descriptor) for descriptor in opened[:-1])
             return subprocess.Popen(
                 # -B: compiled modules are not its to write, and its limit on file size would cut them off
-                [sys.executable, "-I", "-B", "-c", _START, self.kind, sources, str(folder), str(seconds)],
+                [sys.executable, "-I", "-B", "-c", _START, self.kind, sources, str(folder), str(notes), str(seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                pass_fds=opened,
+                pass_fds=(*opened, notes),
                 env=_ENVIRONMENT,
                 cwd=self._links,
                 text=True,
@@ -135,6 +148,10 @@ class Archive:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+    def _extent(self, descriptors: Sequence[int]) -> int:
+        """The bytes of the whole archive."""
+        return sum(os.fstat(descriptor).st_size for descriptor in descriptors)
 
     def _told(self, password: str) -> dict[str, Any]:
         """What the worker needs beside descriptors. The password goes this way, where no other user can see it."""
@@ -166,7 +183,7 @@ class Archive:
             return
         if process.poll() is None:
             process.kill()
-        for pipe in (process.stdin, process.stdout, self._errors):
+        for pipe in (process.stdin, process.stdout, self._errors, self._notes):
             if pipe:
                 try:
                     pipe.close()
@@ -206,44 +223,46 @@ class Archive:
                 hint = answer["hint"] or "put all volumes into one folder, then run the same command again"
                 raise PersonNeeded(f"{self.name}: {answer['needed']}", hint=hint, fault=answer["fault"], phase="LIST")
             if "machine" in answer:
-                raise MachineFault(
-                    f"unpacking {self.name} failed: {answer['machine']}", fault=answer["fault"], phase="UNPACK"
-                )
+                raise self._machine(OSError(answer["errno"], answer["machine"]))
             yield answer
         raise self._death()
 
+    def _machine(self, error: OSError) -> Fault:
+        doing = f"unpacking {self.name}"
+        fault = machine_fault(error, doing, phase="UNPACK", place=self._target)
+        return fault or MachineFault(f"{doing} failed: {error.strerror}", fault="S07", phase="UNPACK")
+
     def _refusal(self, reason: str, fault: str) -> Fault:
-        if self.volumes is None or fault not in _MISFITS:
-            return RefusedInput(f"{self.name} is refused: {reason}", fault=fault, phase="LIST")
-        if fault == "A17" and self.volumes.shape != DISKS:
-            return PersonNeeded(
-                f"{self.name} ends too early: a volume after {self.volumes.paths[-1].name} is missing, or one of "
-                f"the {len(self.volumes.paths)} is incomplete ({reason})",
-                hint="put all volumes into one folder, then run the same command again",
-                fault="N27",
-                phase="LIST",
-            )
-        return IntegrityFault(
-            f"the volumes of {self.name} do not fit together: {reason}",
-            hint="one is incomplete, or they come from two uploads; download all of them again from one place",
-            fault="A26",
-            phase="LIST",
-            findings=[
-                Finding("", str(path), "a volume of the set", "", f"{path.stat().st_size} bytes")
-                for path in self.volumes.paths
-            ],
-        )
+        misfit = verdict(self.volumes, self.name, reason, fault)
+        hint = _HINT_FOLDER if self.kind in _FOLDERS else _HINT_DAMAGED if fault in _DAMAGED else _HINT
+        return misfit or RefusedInput(f"{self.name} is refused: {reason}", hint=hint, fault=fault, phase="LIST")
 
     def _death(self) -> RefusedInput | MachineFault:
         code = self._process.wait()
         self._errors.seek(0)
         errors = self._errors.read(1 << 16).decode("utf-8", "replace").strip()
+        if fault := self._death_of_a_decoder(code):
+            return fault
         if code == -signal.SIGXCPU:
             return RefusedInput(f"reading {self.name} took too much time", fault="S09", phase="UNPACK")
         if code == -signal.SIGKILL:
             errors = "it was killed, by a person or for want of memory"
         last = errors.splitlines()[-1] if errors else f"exit status {code}"
         return MachineFault(f"the worker that reads {self.name} died: {last}", fault="S09", phase="UNPACK")
+
+    def _death_of_a_decoder(self, code: int) -> RefusedInput | None:
+        """A crash, or no end, while it looked at images (I09)."""
+        names = {member.number: member.name for member in getattr(self, "members", ())}
+        looked = [names[number] for number in looked_at(self._notes.fileno()) if number in names]
+        if not looked or -code not in (HUNG, *_CRASHES):
+            return None
+        how = "does not come back from" if -code in (HUNG, signal.SIGXCPU) else "crashes on"
+        return RefusedInput(
+            f"{self.name} is refused: the image decoder {how} {' or '.join(map(repr, looked))}",
+            fault="I09",
+            phase="IMAGES",
+            findings=[Finding("", name, f"the image decoder {how} it", "an image", "") for name in looked],
+        )
 
 
 def open_archive(

@@ -14,7 +14,9 @@ MAX_MEMBERS = 2_000_000
 SMALL_MEMBER = 1 << 20
 RATIO_SMALL = 1_100
 RATIO = 100
+RATIO_OF_ALL = 20
 ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may hold, however well they are packed
+NEVER_ALLOWED = 256 << 30
 
 
 class Refusal(Exception):
@@ -71,7 +73,7 @@ def check_ratio(name: str, packed: int, unpacked: int) -> None:
 
 def check_total(packed: int, unpacked: int) -> None:
     """Refuse an archive whose members together promise far more than it holds (A09)."""
-    if unpacked > max(ALWAYS_ALLOWED, RATIO_SMALL * packed):
+    if unpacked > min(max(ALWAYS_ALLOWED, RATIO_OF_ALL * packed), NEVER_ALLOWED):
         raise Refusal(f"the members claim {unpacked} bytes out of {packed}", "A09")
 
 

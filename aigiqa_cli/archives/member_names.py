@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import struct
 import unicodedata
-import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aigiqa_cli.archives.contract import Refusal
-from aigiqa_cli.names import unsafe_reason
+from aigiqa_cli.archives.zip_directory import Entry, the_field
+from aigiqa_cli.names import folded, unsafe_reason
 
 MAX_DEPTH = 16
 _ENCODINGS = ("utf-8", "gb18030", "cp932", "cp437")
 _UTF8_FLAG = 0x800
-_UNICODE_PATH = 0x7075
+_UNICODE_PATH, _BEFORE_THE_NAME = 0x7075, 5
 _JUNK_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
@@ -38,22 +38,21 @@ def judge(name: str) -> str:
     return clean
 
 
-def judge_folder(name: str) -> None:
-    """Refusal if the entry of a folder has an unsafe name; `./` is the folder itself."""
-    if name not in (".", "./"):
-        judge(name.removesuffix("/"))
+def judge_folder(name: str) -> str:
+    """The clean name of an entry for a folder; "" for `./`, the folder itself. Raises Refusal like judge."""
+    return "" if name in (".", "./") else judge(name.removesuffix("/"))
 
 
-def refuse_twins(names: Iterable[str]) -> None:
-    """Two members may not become one file on any platform (A15, S12)."""
+def refuse_twins(names: Iterable[str], folders: Iterable[str] = ()) -> None:
+    """Two members may not become one file on any platform, nor a file and a folder one name (A15, S12)."""
     seen: dict[str, str] = {}
     for name in names:
-        folded = name.casefold()
-        if folded in seen:
-            raise Refusal(f"two members have one name: {seen[folded]!r} and {name!r}", "A15")
-        seen[folded] = name
-    folders = {folder for folded in seen for folder in _parents(folded)}
-    for clash in folders & seen.keys():
+        key = folded(name)
+        if key in seen:
+            raise Refusal(f"two members have one name: {seen[key]!r} and {name!r}", "A15")
+        seen[key] = name
+    above = {folder for key in seen for folder in _parents(key)} | {folded(folder) for folder in folders}
+    for clash in above & seen.keys():
         raise Refusal(f"the member {seen[clash]!r} is a file and a folder", "A15")
 
 
@@ -63,24 +62,31 @@ def _parents(name: str) -> Iterable[str]:
         yield name
 
 
-def zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
+def zip_names(entries: Sequence[Entry]) -> list[str]:
     """The names of all members of a zip (A22): UTF-8 flag, else a valid Unicode-path field, else one encoding for
     all others. Deciding name by name would misread short GBK names, many of which are valid UTF-8."""
     names: list[str | None] = []
     raw: list[bytes] = []
-    for member in members:
-        if member.flag_bits & _UTF8_FLAG:
-            names.append(member.orig_filename)
-            continue
-        data = member.orig_filename.encode("cp437")
-        names.append(unicode_path(member.extra, data))
+    for entry in entries:
+        second = unicode_path(entry.extra, entry.raw)
+        flagged = _flagged(entry.raw) if entry.flags & _UTF8_FLAG else None
+        if flagged is not None and second not in (None, flagged):
+            raise Refusal(f"the member {flagged!r} has a second name that says {second!r}", "A18")
+        names.append(second if flagged is None else flagged)
         if names[-1] is None:
-            raw.append(data)
+            raw.append(entry.raw)
     decoded = iter(decode_all(raw))
     complete = [name if name is not None else next(decoded) for name in names]
     if any("\\" in name for name in complete) and not any("/" in name for name in complete):
         return [name.replace("\\", "/") for name in complete]  # Windows tools that know no other separator (A03)
     return complete
+
+
+def _flagged(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal(f"the name {raw!r} is flagged as UTF-8 and is not", "A22") from None
 
 
 def decode_all(raw: list[bytes]) -> list[str]:
@@ -94,15 +100,13 @@ def decode_all(raw: list[bytes]) -> list[str]:
 
 
 def unicode_path(extra: bytes, raw_name: bytes) -> str | None:
-    """The UTF-8 name of a Unicode-path field among the extra fields of a header; None if there is none."""
-    while len(extra) >= 4:  # noqa: PLR2004 - header of an extra field
-        kind, length = struct.unpack("<HH", extra[:4])
-        body, extra = extra[4 : 4 + length], extra[4 + length :]
-        if kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1:  # noqa: PLR2004
-            if struct.unpack("<I", body[1:5])[0] != zlib.crc32(raw_name):
-                raise Refusal(f"the member {raw_name!r} has a second name that belongs to another one", "A18")
-            try:
-                return body[5:].decode("utf-8", "strict")
-            except UnicodeDecodeError:
-                raise Refusal(f"the second name of the member {raw_name!r} is not UTF-8", "A22") from None
-    return None
+    """The UTF-8 name of the Unicode-path field among the extra fields of a header; None if there is none."""
+    body = the_field(extra, _UNICODE_PATH)
+    if body is None:
+        return None
+    if len(body) <= _BEFORE_THE_NAME or body[0] != 1 or struct.unpack_from("<I", body, 1)[0] != zlib.crc32(raw_name):
+        raise Refusal(f"the member {raw_name!r} has a second name that belongs to another one", "A18")
+    try:
+        return body[_BEFORE_THE_NAME:].decode("utf-8", "strict")
+    except UnicodeDecodeError:
+        raise Refusal(f"the second name of the member {raw_name!r} is not UTF-8", "A22") from None

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from aigiqa_cli.archives import member_names, tools
+from aigiqa_cli.archives import member_names, rar_secrets, rar_volumes, tools
 from aigiqa_cli.archives.contract import (
     MAX_MEMBERS,
     Chunks,
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from rarfile import RarFile
 
 BLOCK = 1 << 20
-PROGRAMS = ("unar", "unrar", "7zz", "7z", "bsdtar")  # 7-Zip as Debian builds it lists rar but does not unpack it
+ABLE = ("unar", "unrar")  # know every method; 7-Zip as Debian builds it, and bsdtar, unpack some archives only
+PROGRAMS = (*ABLE, "7zz", "7z", "bsdtar")
 _STORED = 0x30
 _UNICODE = 0x200
 _SPLIT_BEFORE = 0x1
+_FAILED = ("A12", "A16", "A20")  # how it ends when a program cannot unpack something
 _HARD_LINK, _COPY = 4, 5
 _UNIX = 3
+_VERSION_5, _UNKNOWN_SIZE = 50, 0x8
 _BROKEN = (struct.error, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
@@ -44,22 +47,27 @@ class RarFormat:
         self.infos: dict[int, Any] = {}
         self.listed: dict[int, Member] = {}
         self.version = 5 if source.pread(8, 0)[6:8] == b"\x01\x00" else 4
+        self.proven = False  # that the password is the right one
 
     def members(self) -> list[Member]:
+        rar_volumes.walk(self.source.pieces, self.source.opened.names)
         self.rar = self._open()
         infos = self.rar.infolist()
         if len(infos) > MAX_MEMBERS:
             raise Refusal(f"{len(infos)} members", "A14")
         if self.rar.needs_password() and not self.password:
             raise password_missing("the archive")
+        self._check_password(infos)
+        folders = []
         for number, (name, info) in enumerate(zip(self._names(infos), infos, strict=True)):
             if info.is_dir():
-                member_names.judge_folder(name)
+                folders.append(member_names.judge_folder(name))
                 continue
             _check(name, info)
             self.infos[number] = info
             self.listed[number] = Member(number, member_names.judge(name), info.file_size)
-        member_names.refuse_twins(member.name for member in self.listed.values())
+        rar_volumes.refuse_two_uploads((m.name, self.infos[n].volume_file) for n, m in self.listed.items())
+        member_names.refuse_twins((member.name for member in self.listed.values()), folders)
         check_total(self.source.length, sum(member.bytes for member in self.listed.values()))
         if any(not _stored(info) for info in self.infos.values()):
             self._programs()
@@ -76,18 +84,23 @@ class RarFormat:
         if packed:
             items = [tools.Item(member, _crc(self.infos[number])) for number, member in self.listed.items()]
             secret = any(info.needs_password() for info in self.infos.values()) or self.rar.needs_password()
-            tools.stream(self.source.opened, self._programs(), items, packed, consume, secret=secret)
+            self._by_program(items, packed, consume, secret=secret)
 
     def _open(self) -> RarFile:
         import rarfile
 
-        _lend_cipher()
+        rar_secrets.lend_cipher()
         hidden = False
         try:
-            rar = rarfile.RarFile(self.source.opened.path, errors="strict", part_only=not self.source.opened.names)
+            names = self.source.opened.names
+            order = rar_volumes.Order(names) if names else None
+            rar = rarfile.RarFile(self.source.opened.path, errors="strict", part_only=not names, info_callback=order)
             if rar.needs_password() and self.password:
                 hidden = not rar.infolist()
+                if order:
+                    order.restart()
                 rar.setpassword(self.password)
+                self.proven = hidden and bool(rar.infolist())
         except rarfile.NoCrypto:
             raise Needed("the list of members is encrypted", "A29", "pip install cryptography") from None
         except (rarfile.RarWrongPassword, rarfile.PasswordRequired):
@@ -114,8 +127,40 @@ class RarFormat:
         ]
         return [name.removesuffix("/") if info.is_dir() else name for name, info in zip(names, infos, strict=True)]
 
+    def _check_password(self, infos: list[Any]) -> None:
+        """A member of version 5 mostly holds a check of the password. Raises Needed if that says it is wrong."""
+        secret = next((info for info in infos if info.needs_password()), None)
+        if secret is None or self.version == 4:  # noqa: PLR2004
+            return
+        _, flags, power, salt, _, check = secret.file_encryption
+        fits = rar_secrets.opens(self.password, flags, power, salt, check)
+        if fits is False:
+            raise password_wrong("the archive")
+        self.proven = self.proven or bool(fits)
+
     def _programs(self) -> list[str]:
-        return tools.require(self.source.opened, PROGRAMS, "the archive is a packed rar")
+        return tools.require(self.source.opened, PROGRAMS, "the archive is a packed rar", ABLE)
+
+    def _by_program(self, items: list[tools.Item], wanted: set[int], consume: Consume, *, secret: bool) -> None:
+        programs = self._programs()
+        able = [name for name in programs if name in ABLE]
+        if secret and self.proven:
+            programs = able or programs
+        try:
+            opened = self.source.opened
+            tools.stream(opened, programs, items, wanted, consume, secret=secret, proven=self.proven)
+        except (Refusal, Needed) as fault:
+            if fault.fault not in _FAILED:
+                raise
+            if not able:
+                said = f"{' or '.join(programs)} cannot unpack this rar, as other programs can"
+                raise Needed(said, "A29", tools.advice(ABLE)) from None
+            if secret and self.proven and "unrar" not in able:
+                said = f"the password is right, but {' and '.join(able)} cannot unpack this rar"
+                raise Needed(
+                    said, "A29", "try it with unrar, which comes from rarlab.com: put it on the PATH"
+                ) from None
+            raise
 
     def _chunks(self, member: Member, info: Any) -> Chunks:
         import rarfile
@@ -141,7 +186,8 @@ def _check(name: str, info: Any) -> None:
         raise Refusal(f"the member {name!r} is no regular file", "A07")
     if info.flags & _SPLIT_BEFORE:
         raise Refusal(f"the member {name!r} begins in a volume that is not here", "A17")
-    if not isinstance(info.file_size, int) or info.file_size < 0:
+    unknown = info.extract_version == _VERSION_5 and info.file_flags & _UNKNOWN_SIZE
+    if unknown or not isinstance(info.file_size, int) or info.file_size < 0:
         raise Refusal(f"the member {name!r} does not say how long it is", "A12")
 
 
@@ -152,14 +198,3 @@ def _stored(info: Any) -> bool:
 def _crc(info: Any) -> int | None:
     """Of an encrypted member of version 5 the checksum is keyed, so that only the program can check it."""
     return None if info.needs_password() else info.CRC
-
-
-def _lend_cipher() -> None:
-    """rarfile looks for AES in two packages; py7zr, which is here, brings a third one with the same interface."""
-    import rarfile
-
-    if not rarfile._have_crypto:  # noqa: SLF001 - there is no other way to tell it
-        from py7zr import compressor
-
-        rarfile.AES = getattr(compressor, "AES")  # noqa: B009 - it is not exported
-        rarfile._have_crypto = 2  # noqa: SLF001

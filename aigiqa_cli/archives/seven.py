@@ -53,6 +53,7 @@ class SevenFormat:
         self.listed: dict[int, Member] = {}
 
     def members(self) -> list[Member]:
+        self._check_ends()
         archive = self._open()
         entries = list(getattr(archive, "files", ()))
         if len(entries) > MAX_MEMBERS:
@@ -60,14 +61,15 @@ class SevenFormat:
         self.encrypted = bool(archive.password_protected)
         if self.encrypted and not self.password:
             raise password_missing("the archive")
+        folders = []
         for number, entry in enumerate(entries):
-            if entry.is_directory:
-                member_names.judge_folder(entry.filename)
-                continue
             _check(entry)
+            if entry.is_directory:
+                folders.append(member_names.judge_folder(entry.filename))
+                continue
             self.entries[number] = entry
             self.listed[number] = Member(number, member_names.judge(entry.filename), entry.uncompressed)
-        member_names.refuse_twins(member.name for member in self.listed.values())
+        member_names.refuse_twins((member.name for member in self.listed.values()), folders)
         check_total(self.source.length, sum(member.bytes for member in self.listed.values()))
         return list(self.listed.values())
 
@@ -95,13 +97,21 @@ class SevenFormat:
         except (ArchiveError, *_BROKEN) as error:
             if self._header_is_encrypted():
                 raise password_wrong("the list of members") from None
-            raise Refusal(f"not a readable 7z: {error}", self._how_broken()) from None
+            raise Refusal(f"not a readable 7z: {error}", "A16") from None
 
-    def _how_broken(self) -> str:
-        """A17 if the end is missing, which the first 32 bytes place; A16 otherwise."""
+    def _check_ends(self) -> None:
+        """The first 32 bytes place the last ones: nothing is missing, and nothing follows (A17)."""
         head = self.source.pread(32, 0)
-        offset, size = struct.unpack("<QQ", head[12:28]) if len(head) == 32 else (self.source.length, 0)  # noqa: PLR2004
-        return "A17" if 32 + offset + size > self.source.length else "A16"
+        if len(head) < 32:  # noqa: PLR2004 - the head's length
+            raise Refusal("the 7z is cut off", "A17")
+        if head[6]:
+            raise Refusal(f"the 7z is of version {head[6]}, which nobody documents", "A21")
+        checksum, offset, size = struct.unpack_from("<IQQ", head, 8)
+        if zlib.crc32(head[12:]) != checksum:
+            raise Refusal("the head of the 7z has a wrong checksum", "A16")
+        if 32 + offset + size != self.source.length or (offset and not size):
+            missing = 32 + offset + size > self.source.length
+            raise Refusal("the 7z is cut off" if missing else "something follows the end of the 7z", "A17")
 
     def _header_is_encrypted(self) -> bool:
         """py7zr cannot say so once a password is given: without one it asks for it."""
@@ -162,20 +172,24 @@ class SevenFormat:
             events.put(("end", None))
 
     def _told(self, error: Exception) -> Exception:
-        from py7zr.exceptions import UnsupportedCompressionMethodError
+        from py7zr.exceptions import CrcError, UnsupportedCompressionMethodError
 
         if isinstance(error, Refusal | MemoryError | UnsupportedCompressionMethodError):
             return error
         if self.encrypted:
             return password_wrong("the archive")
+        if isinstance(error, CrcError):  # its text is a tuple of numbers
+            return Refusal(f"the member {error.filename!r} has a wrong checksum", "A16")
         return Refusal(f"the archive cannot be unpacked: {error or type(error).__name__}", "A16")
 
 
 def _check(entry: Any) -> None:
     if entry.is_symlink or entry.is_junction:
         raise Refusal(f"the member {entry.filename!r} is a link", "A05")
-    kind = entry.st_fmt
-    if entry.is_socket or (kind is not None and kind not in (0, stat.S_IFREG)):
+    if entry.is_directory and not entry.emptystream:
+        raise Refusal(f"the folder {entry.filename!r} holds data", "A12")
+    kind, right = entry.st_fmt, stat.S_IFDIR if entry.is_directory else stat.S_IFREG
+    if entry.is_socket or (kind is not None and kind not in (0, right)):
         raise Refusal(f"the member {entry.filename!r} is no regular file", "A07")
     if entry.uncompressed < 0:
         raise Refusal(f"the member {entry.filename!r} has a negative size", "A12")

@@ -29,13 +29,18 @@ class Piece:
 @dataclass(frozen=True)
 class Opened:
     """What the worker is given: descriptors of the volumes in order, their names below the current folder if there
-    are several, how they belong together, the password, and where other programs are (name -> absolute path)."""
+    are several, how they belong together, the password, and where other programs are (name -> absolute path).
+
+    Of an archive that lies elsewhere the one descriptor is that of a file for its parts, `length` is that of the whole
+    archive in bytes, and `ask` has parts of it brought (see zip_parts)."""
 
     descriptors: tuple[int, ...]
     names: tuple[str, ...] = ()
     shape: str = ""
     password: str = field(default="", repr=False)
     tools: Mapping[str, str] = field(default_factory=dict)
+    length: int = 0
+    ask: Callable[[Sequence[tuple[int, int]], Sequence[int]], list[tuple[int, int, int]]] | None = None
 
     @property
     def path(self) -> str:

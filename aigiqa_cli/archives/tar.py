@@ -6,31 +6,17 @@ import bz2
 import gzip
 import lzma
 import sys
-import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Protocol, Self, cast
+from typing import IO, Protocol, cast
 
-from aigiqa_cli.archives import member_names
-from aigiqa_cli.archives.contract import MAX_MEMBERS, Chunks, Consume, Member, Refusal, check_total
+from aigiqa_cli.archives import member_names, tar_headers
+from aigiqa_cli.archives.contract import Chunks, Consume, Member, Refusal, check_total
 from aigiqa_cli.archives.source import Source
 
 BLOCK = 1 << 20
 MAX_PADDING = 16 << 20  # zeros after the end; tar itself pads to at most a few MiB
-_BROKEN = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ValueError, OverflowError)
-
-
-class _Header(tarfile.TarInfo):
-    """The library takes a broken or missing header for the end of the archive (A27); only a block of zeros is one."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if len(buf) == tarfile.BLOCKSIZE and not buf.strip(b"\0"):
-                raise
-            raise tarfile.ReadError(f"broken or missing header: {error}") from None
+_BROKEN = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, ValueError, OverflowError)
 
 
 class _Decompressor(Protocol):
@@ -65,8 +51,14 @@ class _Inflated:
                     break
             if self.current.eof:
                 self.current = self.new()
-            data = self.current.decompress(packed, size)
+            data = self._decompressed(packed, size)
         return data
+
+    def _decompressed(self, packed: bytes, size: int) -> bytes:
+        try:
+            return self.current.decompress(packed, size)
+        except OSError as error:  # bzip2 says so of data; nothing is read here
+            raise ValueError(str(error)) from None
 
 
 class TarFormat:
@@ -77,62 +69,59 @@ class TarFormat:
         self.broken: tuple[type[Exception], ...] = _BROKEN
 
     def members(self) -> list[Member]:
-        files: list[Member] = []
-        total = 0
-        for number, entry in self._entries():
-            if number >= MAX_MEMBERS:
-                raise Refusal(f"more than {MAX_MEMBERS} members", "A14")
-            if entry.isdir():
-                member_names.judge_folder(entry.name)
+        found: list[tuple[int, str | bytes, int]] = []
+        folders: list[str | bytes] = []
+        total, number = 0, -1
+        for number, header, _ in self._entries():
+            if header.folder:
+                folders.append(header.name)
                 continue
-            self._check(entry)
-            files.append(Member(number, member_names.judge(entry.name), entry.size))
-            total += entry.size
+            total += header.size
             check_total(self.source.length, total)
-        member_names.refuse_twins(member.name for member in files)
+            found.append((number, header.name, header.size))
+        if number < 0:
+            raise Refusal("the tar has no members", "A25")
+        names = self._decoded([name for _, name, _ in found] + folders)
+        files = [
+            Member(number, member_names.judge(name), size)
+            for (number, _, size), name in zip(found, names, strict=False)
+        ]
+        above = [member_names.judge_folder(name) for name in names[len(found) :]]
+        member_names.refuse_twins((member.name for member in files), above)
         return files
 
     def stream(self, wanted: Iterable[Member], consume: Consume) -> None:
         by_number = {member.number: member for member in wanted}
         last = max(by_number, default=-1)
-        for number, entry in self._entries():
+        for number, _, data in self._entries():
             if number in by_number:
-                consume(by_number[number], self._chunks(entry))
+                consume(by_number[number], data)
             if number == last:
                 return
 
-    def _check(self, entry: tarfile.TarInfo) -> None:
-        if entry.issym():
-            raise Refusal(f"the member {entry.name!r} is a link", "A05")
-        if entry.islnk():
-            raise Refusal(f"the member {entry.name!r} is a hard link", "A06")
-        if not entry.isreg() or entry.issparse():
-            raise Refusal(f"the member {entry.name!r} is no regular file", "A07")
-        if entry.size < 0:
-            raise Refusal(f"the member {entry.name!r} has a negative size", "A27")
+    def _decoded(self, names: list[str | bytes]) -> list[str]:
+        """Text is UTF-8 by declaration; all others are in one encoding (A22)."""
+        decoded = iter(member_names.decode_all([name for name in names if isinstance(name, bytes)]))
+        return [name if isinstance(name, str) else next(decoded) for name in names]
 
-    def _entries(self) -> Iterator[tuple[int, tarfile.TarInfo]]:
+    def _entries(self) -> Iterator[tuple[int, tar_headers.Header, Chunks]]:
+        """Number, header and data of each member; data that are not taken are passed over."""
         with self.source.open() as raw:
             try:
-                self.tar = tarfile.open(  # noqa: SIM115 - closing it would close nothing of ours
-                    fileobj=self._opened(raw), mode="r|", bufsize=BLOCK, errorlevel=2, tarinfo=_Header
-                )
-                number = 0
-                while (entry := self.tar.next()) is not None:
-                    yield number, entry
-                    self.tar.members = []  # type: ignore[attr-defined]  # the library would keep every header
-                    number += 1
-                if number == 0:
-                    raise Refusal("the tar has no members", "A25")
-                self._check_rest()
+                stream = self._opened(raw)
+                for number, header in enumerate(tar_headers.read(lambda count: _exactly(stream, count))):
+                    data = self._chunks(stream, header)
+                    yield number, header, data
+                    for _ in data:
+                        continue
+                self._check_rest(stream)
             except self.broken as error:
                 raise Refusal(f"not a readable tar: {error}", "A17") from None
 
-    def _check_rest(self) -> None:
+    def _check_rest(self, stream: IO[bytes]) -> None:
         """Nothing but zeros follows the end (A17, A31). Reading on also checks a compressed stream to its last byte."""
-        assert self.tar.fileobj is not None  # noqa: S101 - it was opened for reading
         padding = 0
-        while rest := self.tar.fileobj.read(BLOCK):
+        while rest := stream.read(BLOCK):
             padding += len(rest)
             if rest.strip(b"\0") or padding > MAX_PADDING:
                 raise Refusal("something follows the end of the tar", "A17")
@@ -158,16 +147,32 @@ class TarFormat:
         self.broken = (*_BROKEN, zstd.ZstdError)
         return zstd.ZstdDecompressor
 
-    def _chunks(self, entry: tarfile.TarInfo) -> Chunks:
-        stream = self.tar.extractfile(entry)
-        if stream is None:
-            raise Refusal(f"the member {entry.name!r} is no regular file", "A07")
-        produced = 0
+    def _chunks(self, stream: IO[bytes], header: tar_headers.Header) -> Chunks:
+        left = header.size
+        while left > 0:
+            chunk = self._read(stream, min(BLOCK, left))
+            left -= len(chunk)
+            yield chunk
+        padding = tar_headers.padded(header.size) - header.size
+        while padding > 0:
+            padding -= len(self._read(stream, padding))
+
+    def _read(self, stream: IO[bytes], count: int) -> bytes:
         try:
-            while chunk := stream.read(BLOCK):
-                produced += len(chunk)
-                yield chunk
+            data = stream.read(count)
         except self.broken as error:
-            raise Refusal(f"the member {entry.name!r} cannot be read: {error}", "A16") from None
-        if produced != entry.size:
-            raise Refusal(f"the member {entry.name!r} is cut off", "A17")
+            raise Refusal(f"the data of the tar cannot be read: {error}", "A16") from None
+        if not data:
+            raise Refusal("the tar is cut off", "A17")
+        return data
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    """The next bytes, fewer only at the end."""
+    data = stream.read(count) if count else b""
+    while 0 < len(data) < count:
+        more = stream.read(count - len(data))
+        if not more:
+            break
+        data += more
+    return data

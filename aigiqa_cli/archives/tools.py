@@ -62,40 +62,54 @@ class Item:
     crc: int | None
 
 
-def require(opened: Opened, names: Sequence[str], why: str) -> list[str]:
-    """The installed ones of these programs, best first. Raises Needed, with the package, if there is none."""
+def require(opened: Opened, names: Sequence[str], why: str, advised: Sequence[str] = ()) -> list[str]:
+    """The installed ones of these programs, best first. Raises Needed, with the packages of those `advised` (all of
+    them by default), if there is none."""
     found = [name for name in installed(opened, names) if _recent(opened, name)]
     if not found:
-        packages = dict.fromkeys(PROGRAMS[name].package for name in names)
-        raise Needed(f"{why}, which needs another program", "A29", f"install the package {' or '.join(packages)}")
+        raise Needed(f"{why}, which needs another program", "A29", advice(advised or names))
     return found
+
+
+def advice(names: Sequence[str]) -> str:
+    """What a person can do who lacks these programs."""
+    return f"install the package {' or '.join(dict.fromkeys(PROGRAMS[name].package for name in names))}"
 
 
 def installed(opened: Opened, names: Sequence[str]) -> list[str]:
     """Those of these programs that are here; bsdtar reads no split set."""
-    return [name for name in names if name in opened.tools and not (opened.names and name == "bsdtar")]
+    return [name for name in names if name in opened.tools and not (len(opened.names) > 1 and name == "bsdtar")]
 
 
 def stream(
-    opened: Opened, programs: Sequence[str], items: Sequence[Item], wanted: set[int], consume: Consume, *, secret: bool
+    opened: Opened,
+    programs: Sequence[str],
+    items: Sequence[Item],
+    wanted: set[int],
+    consume: Consume,
+    *,
+    secret: bool,
+    proven: bool = False,
 ) -> None:
     """Call `consume` for the wanted members. A program that gives up before a member hands over to the next one.
 
-    `items` are all regular members in the order in which programs write them. `secret`: they are encrypted.
+    `items` are all regular members in the order in which programs write them. `secret`: they are encrypted;
+    `proven`: the password is known to be right, so that a failure is no fault of it.
     """
     last = max((at for at, item in enumerate(items) if item.member.number in wanted), default=-1)
     if any(item.crc is None for item in items if item.member.number in wanted):
         last = len(items) - 1  # only the program can check these, and says so at the end
     reached = 0
-    for name in programs[:1] if secret else programs:  # a wrong password is wrong for all, and bsdtar tries it long
-        run = _Run(opened, name, secret=secret, to_the_end=last == len(items) - 1)
+    doubt = secret and not proven
+    for name in programs[:1] if doubt else programs:  # a wrong password is wrong for all, and bsdtar tries it long
+        run = _Run(opened, name, secret=secret, doubt=doubt, to_the_end=last == len(items) - 1)
         reached = run.carry_out(items[: last + 1], reached, wanted, consume)
         if reached > last:
             return
     name = items[reached].member.name
     raise (
         password_wrong(f"the member {name!r}")
-        if secret
+        if doubt
         else Refusal(f"the member {name!r} cannot be unpacked by {' or '.join(programs)}", "A16")
     )
 
@@ -103,8 +117,8 @@ def stream(
 class _Run:
     """One run of a program."""
 
-    def __init__(self, opened: Opened, name: str, *, secret: bool, to_the_end: bool) -> None:
-        self.name, self.secret, self.to_the_end = name, secret, to_the_end
+    def __init__(self, opened: Opened, name: str, *, secret: bool, doubt: bool, to_the_end: bool) -> None:
+        self.name, self.doubt, self.to_the_end = name, doubt, to_the_end
         self.process = _start(opened, name, secret=secret)
         assert self.process.stdout is not None  # noqa: S101 - made with a pipe
         self.out = self.process.stdout.fileno()
@@ -132,7 +146,7 @@ class _Run:
         try:
             yield from checked(item.member, chunks, item.crc)
         except Refusal:
-            if self.secret:
+            if self.doubt:
                 raise password_wrong(f"the member {item.member.name!r}") from None
             raise
 
@@ -155,7 +169,7 @@ class _Run:
             raise Refusal(f"{self.name} does not end", "S09") from None
         if code:
             problem = f"{self.name} found something wrong with the archive (exit status {code})"
-            raise password_wrong("the archive") if self.secret else Refusal(problem, "A16")
+            raise password_wrong("the archive") if self.doubt else Refusal(problem, "A16")
 
     def _stop(self) -> None:
         if self.process.poll() is None:
@@ -195,8 +209,8 @@ def _confinement() -> Callable[[], None]:
 
     def confine() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if prctl is not None and prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError("a program could not be tied to the life of the worker")
 
     return confine
 

@@ -24,6 +24,7 @@ _DISK = re.compile(r"(?P<stem>.+)\.(?:z(?P<number>\d{2,3})|zip)", re.DOTALL | re
 _PART = re.compile(r"(?P<stem>.+)\.part(?P<number>\d{1,5})\.rar", re.DOTALL | re.IGNORECASE)
 _OLD_PART = re.compile(r"(?P<stem>.+)\.(?:(?P<letter>[r-z])(?P<number>\d{2})|rar)", re.DOTALL | re.IGNORECASE)
 _ARCHIVE_NAME = re.compile(r".+\.(zip|7z|rar|tar|tgz|tar\.(gz|xz|bz2|zst))", re.DOTALL | re.IGNORECASE)
+_COPY = re.compile(r" ?\([0-9]{1,3}\)(?=\.)")
 _END_OF_ZIP = struct.Struct("<4s4H2IH")
 _LONGEST_END = _END_OF_ZIP.size + 0xFFFF
 MAX_VOLUMES = 1_000
@@ -51,8 +52,37 @@ def volume_set(path: Path, others: Iterable[Path] = ()) -> VolumeSet | None:
     return None
 
 
+def is_volume_name(name: str) -> bool:
+    """Is a file of this name, by its name alone, a volume of a split archive?"""
+    if not (name[-1:].isdigit() or name.lower().endswith(".rar")):
+        return False
+    numbered, disk, old = _NUMBERED.fullmatch(name), _DISK.fullmatch(name), _OLD_PART.fullmatch(name)
+    return bool(
+        _PART.fullmatch(name)
+        or (numbered and _ARCHIVE_NAME.fullmatch(numbered["stem"]))
+        or (disk and disk["number"])
+        or (old and old["number"])
+    )
+
+
+def declared_set(names: Sequence[str], paths: Sequence[Path]) -> VolumeSet:
+    """Files that are known to be the volumes of one archive, in order, wherever they lie; `names` are the published
+    ones, and those that follow none of the schemes were cut into pieces."""
+    paths = tuple(paths)
+    first, last = names[0], names[-1]
+    disk = _DISK.fullmatch(last)
+    if disk and disk["number"] is None and all((m := _DISK.fullmatch(name)) and m["number"] for name in names[:-1]):
+        return VolumeSet(last, DISKS, paths, _names_of_disks(len(paths) - 1))
+    part = _PART.fullmatch(first) or (_OLD_PART.fullmatch(first) if _OLD_PART.fullmatch(last) else None)
+    if part:
+        return VolumeSet(f"{part['stem']}.rar", PARTS, paths, _names_of_parts(paths))
+    numbered = _NUMBERED.fullmatch(first)
+    stem = numbered["stem"] if numbered else first
+    return VolumeSet(stem, JOINED, paths, _names_of_pieces(stem, len(paths)))
+
+
 def _joined(path: Path, others: Iterable[Path]) -> VolumeSet | None:
-    match = _NUMBERED.fullmatch(path.name)
+    match = _NUMBERED.fullmatch(_plain(path))
     if match is None:
         return None
     stem, width = match["stem"], len(match["number"])
@@ -64,13 +94,17 @@ def _joined(path: Path, others: Iterable[Path]) -> VolumeSet | None:
     if int(match["number"]) != first and detect_format(_head(path)) and not _ARCHIVE_NAME.fullmatch(stem):
         return None  # an archive by itself whose name happens to end in a number
     paths = _complete(numbered, first, lambda number: f"{stem}.{number:0{width}}")
+    return VolumeSet(stem, JOINED, paths, _names_of_pieces(stem, len(paths)))
+
+
+def _names_of_pieces(stem: str, count: int) -> tuple[str, ...]:
     suffix = _ARCHIVE_NAME.fullmatch(stem)
     link = f"set.{suffix[1].lower()}" if suffix else "set"
-    return VolumeSet(stem, JOINED, paths, tuple(f"{link}.{at:03}" for at in range(1, len(paths) + 1)))
+    return tuple(f"{link}.{at:03}" for at in range(1, count + 1))
 
 
 def _disks(path: Path, others: Iterable[Path]) -> VolumeSet | None:
-    match = _DISK.fullmatch(path.name)
+    match = _DISK.fullmatch(_plain(path))
     if match is None:
         return None
     stem = match["stem"]
@@ -84,12 +118,15 @@ def _disks(path: Path, others: Iterable[Path]) -> VolumeSet | None:
     if number == 0:
         return None
     paths = _complete({n: p for n, p in found.items() if n <= number}, 1, lambda n: f"{stem}.z{n:02}", number)
-    names = (*(f"set.z{at:02}" for at in range(1, number + 1)), "set.zip")
-    return VolumeSet(last.name, DISKS, (*paths, last), names)
+    return VolumeSet(last.name, DISKS, (*paths, last), _names_of_disks(number))
+
+
+def _names_of_disks(number: int) -> tuple[str, ...]:
+    return (*(f"set.z{at:02}" for at in range(1, number + 1)), "set.zip")
 
 
 def _parts(path: Path, others: Iterable[Path]) -> VolumeSet | None:
-    match = _PART.fullmatch(path.name)
+    match = _PART.fullmatch(_plain(path))
     if match is None or not _is_rar_volume(path):
         return None
     stem, width = match["stem"], len(match["number"])
@@ -99,7 +136,7 @@ def _parts(path: Path, others: Iterable[Path]) -> VolumeSet | None:
 
 
 def _old_parts(path: Path, others: Iterable[Path]) -> VolumeSet | None:
-    match = _OLD_PART.fullmatch(path.name)
+    match = _OLD_PART.fullmatch(_plain(path))
     if match is None or not _is_rar_volume(path):
         return None
     stem = match["stem"]
@@ -125,13 +162,19 @@ def _old_suffix(number: int) -> str:
     return f".{chr(ord('r') + (number - 1) // 100)}{(number - 1) % 100:02}" if number else ".rar"
 
 
+def _plain(path: Path) -> str:
+    """The name without what browsers add to that of a second download: `x.7z (1).003` is `x.7z.003`."""
+    return _COPY.sub("", path.name)
+
+
 def _siblings(
     path: Path, others: Iterable[Path], pattern: re.Pattern[str], stem: str, number: Callable[[re.Match[str]], int]
 ) -> dict[int, Path]:
     """Volumes of the same stem, by number: those beside `path`, then those of `others`."""
     found: dict[int, Path] = {}
-    for candidate in (path, *sorted(path.parent.iterdir()), *others):
-        match = pattern.fullmatch(candidate.name)
+    beside = sorted(path.parent.iterdir(), key=lambda entry: (_plain(entry) != entry.name, entry.name))
+    for candidate in (path, *beside, *others):
+        match = pattern.fullmatch(_plain(candidate))
         if match and match["stem"].casefold() == stem.casefold() and candidate.is_file():
             found.setdefault(number(match), candidate)
     return found

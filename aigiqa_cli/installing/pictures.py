@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.archives import Archive, Order, Unpacked
 from aigiqa_cli.digests import sha256_bytes
-from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
+from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded, RefusedInput
 from aigiqa_cli.installing.matching import IMAGES, Matches, Members, Place, match_images
+from aigiqa_cli.installing.nesting import SUFFIXES
+from aigiqa_cli.pointers import POINTER
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import StoredFile
 
@@ -53,6 +55,8 @@ class Unpacking:
     pictures: dict[str, Picture] = field(default_factory=dict)
     ignored: int = 0
     _problems: list[Finding] = field(default_factory=list)
+    _fault: str = ""  # of the first problem
+    _pointers: Counter[Archive] = field(default_factory=Counter)
     _copies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def run(self, labels: Labels, table_holders: set[str]) -> None:
@@ -74,7 +78,7 @@ class Unpacking:
         for number, (archive, orders) in enumerate(zip(self.archives, plan, strict=True)):
             for written in archive.unpack(orders):
                 self.reporter.advance(written.bytes)
-                self._take(targets[Place(number, written.member)], written)
+                self._take(archive, targets[Place(number, written.member)], written)
         self._judge()
 
     def _plan(self, matches: Matches) -> list[list[Order]]:
@@ -86,16 +90,21 @@ class Unpacking:
                 plan[place.container].append(Order(place.member, to, "header"))
         return plan
 
-    def _take(self, target: str, written: Unpacked) -> None:
+    def _take(self, archive: Archive, target: str, written: Unpacked) -> None:
         self._copies[target].add(written.sha256)
-        if written.problem:
+        if written.problem == POINTER:
+            self._pointers[archive] += 1
+        elif written.problem:
             self._problems.append(Finding(self.database.id, written.member.name, written.problem, "an image", ""))
+            self._fault = self._fault or written.fault
         elif written.to:
             renamed = written.member.name.rpartition("/")[2] != target.partition("/")[2]
             size = written.width, written.height
             self.pictures[target] = Picture(target, written.bytes, written.sha256, *size, written.format, renamed)
 
     def _judge(self) -> None:
+        if self._pointers:
+            raise self._pointed()
         problems = self._problems + [
             Finding(self.database.id, target, "found twice with different bytes", "one image", f"{len(hashes)} images")
             for target, hashes in sorted(self._copies.items())
@@ -105,11 +114,23 @@ class Unpacking:
             raise IntegrityFault(
                 f"{len(problems)} images of {self.database.title} are not what they should be: "
                 f"{problems[0].path}: {problems[0].problem}",
-                fault="I10",
+                fault=self._fault or "I10",
                 database=self.database.id,
                 phase="IMAGES",
                 findings=problems[:MAX_LISTED],
             )
+
+    def _pointed(self) -> PersonNeeded:
+        """Git LFS was not there when somebody cloned, or packed, the files."""
+        archive, count = self._pointers.most_common(1)[0]
+        fetch = f"aigiqa fetch {self.database.id}"
+        return PersonNeeded(
+            f"{count:,} of the images of {self.database.title} in {archive.name} are Git LFS pointers, not the images",
+            hint=f"git lfs pull, in {archive.path}; or: {fetch}" if archive.kind == "folder" else fetch,
+            fault="N06",
+            database=self.database.id,
+            phase="IMAGES",
+        )
 
     def _refuse_foreign(self, matches: Matches, table_holders: set[str]) -> None:
         """Something that was given and holds nothing of this database is a mistake, not junk."""
@@ -122,33 +143,49 @@ class Unpacking:
             raise RefusedInput(
                 f"{archive.name} holds nothing of {self.database.title}: expected names such as {wanted}, "
                 f"found {found}",
-                hint=f"expected: {self._expected_archive()}",
+                hint=self._how_to_open(archive) or f"expected: {self._expected_archive()}",
                 fault="A23",
                 database=self.database.id,
                 phase="LIST",
-                findings=[Finding(self.database.id, str(archive.path), "not recognised", wanted, found)],
+                findings=[Finding(self.database.id, _shown(archive), "not recognised", wanted, found)],
             )
+
+    def _how_to_open(self, archive: Archive) -> str:
+        """What a person can do with archives that lie too deep, or ""."""
+        packed = [member.name for member in archive.members if member.name.lower().endswith(SUFFIXES)]
+        if not packed:
+            return ""
+        return (
+            f"unpack {archive.name.partition('/')[0]} first, then: aigiqa import {self.database.id} FOLDER/{packed[0]}"
+        )
 
     def _check_complete(self, matches: Matches) -> None:
         images = sum(target.startswith(IMAGES) for target in matches.found)
         low, high = self.database.expect.images
         spare = max(0, self.database.expect.rows[0] - low)  # rows that the manifest expects to have no image
-        missing_images = sum(target.startswith(IMAGES) for target in matches.missing)
-        if low <= images <= high and missing_images <= spare and missing_images == len(matches.missing):
+        missing_images = [target for target in matches.missing if target.startswith(IMAGES)]
+        if low <= images <= high and len(missing_images) <= spare and missing_images == matches.missing:
             return
-        more = " ..." if len(matches.missing) > MAX_NAMED else ""
-        names = ", ".join(target.partition("/")[2] for target in matches.missing[:MAX_NAMED]) + more
-        given = ", ".join(archive.name for archive in self.archives) or "nothing"
         expected = str(low) if low == high else f"{low} to {high}"
+        holds = [f"{images} of the {expected} images"]
+        references, missing = len(matches.found) - images, len(matches.missing) - len(missing_images)
+        if missing:
+            holds.append(f"{references} of the {references + missing} reference images")
+        names = [target.partition("/")[2] if target.startswith(IMAGES) else target for target in matches.missing]
+        more = " ..." if len(names) > MAX_NAMED else ""
+        given = ", ".join(archive.name for archive in self.archives) or "nothing"
         raise IntegrityFault(
-            f"{given} holds {images} of the {expected} images of {self.database.title}"
-            + (f"; missing: {names}" if matches.missing else ""),
+            f"{given} holds {' and '.join(holds)} of {self.database.title}"
+            + (f"; missing: {', '.join(names[:MAX_NAMED])}{more}" if names else ""),
             hint=f"expected: {self._expected_archive()}",
             fault="A25",
             database=self.database.id,
             phase="IMAGES",
             findings=[
-                Finding(self.database.id, t, "missing", "an image", "none") for t in matches.missing[:MAX_LISTED]
+                Finding(
+                    self.database.id, t, "missing", "an image" if t.startswith(IMAGES) else "a reference image", "none"
+                )
+                for t in matches.missing[:MAX_LISTED]
             ],
         )
 
@@ -156,3 +193,8 @@ class Unpacking:
         asset = self.database.assets_of("images")[0]
         size = f", {asset.bytes:,} bytes" if asset.bytes else ""
         return f"{asset.published_name}{size}" + (f", SHA-256 {asset.sha256}" if asset.sha256 else "")
+
+
+def _shown(archive: Archive) -> str:
+    """Where a person finds the archive: one that was unpacked, or downloaded, lies under another name for a while."""
+    return str(archive.path) if archive.name == archive.path.name else archive.name
