@@ -23,10 +23,12 @@ class State:
     record: Record | None = None
     partial: bool = False
     unpinned: bool = False
+    local: bool = False
     why: str = ""
 
     def __str__(self) -> str:
-        beside = [word for word, true in (("partial", self.partial), ("unpinned", self.unpinned)) if true]
+        notes = (("partial", self.partial), ("unpinned", self.unpinned), ("locally accepted", self.local))
+        beside = [word for word, true in notes if true]
         return f"{self.word} ({', '.join(beside)})" if beside else self.word
 
     @property
@@ -45,11 +47,11 @@ def state_of(root: Root, name: str, database: Database | None = None) -> State:
         return State(ABSENT)
     why = _damage(root, record)
     if why:
-        return State(DAMAGED, record, record.partial, bool(record.unpinned), why)
+        return State(DAMAGED, record, record.partial, bool(record.unpinned), bool(record.local), why)
     word = record.state
     if database is not None and database.version > record.manifest_version:
         word = UPDATE
-    return State(word, record, record.partial, bool(record.unpinned))
+    return State(word, record, record.partial, bool(record.unpinned), bool(record.local))
 
 
 def _damage(root: Root, record: Record) -> str:

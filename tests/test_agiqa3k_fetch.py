@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import replicas
 import trustme
 import yaml
 from conftest import LIMIT, Command, kill
@@ -228,17 +229,28 @@ def test_required_hashes_are_met_by_pins(run: Command, replica_online: Path) -> 
     assert (answer["state"], answer["unpinned"]) == ("installed", [])
 
 
-def test_a_pin_made_from_the_first_download_holds(run: Command, unpinned: Path, replica_zip: Path) -> None:
+def test_a_pin_made_from_the_first_download_holds(
+    run: Command, unpinned: Path, replica_zip: Path, pictures: dict[str, bytes], tmp_path: Path
+) -> None:
     run("fetch", ID, code=0)
     pinned = run("lint", "--pin", ID, code=0).out
     (asset,) = [asset for asset in yaml.safe_load(pinned)["assets"] if asset["name"] == ARCHIVE]
     data = replica_zip.read_bytes()
     assert (asset["bytes"], asset["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
     unpinned.write_text(pinned)
-    replace_archive(run.box, another_version(replica_zip))
+    other = next(iter(pictures))
+    changed = replicas.archive(
+        tmp_path / "changed.zip", replicas.members("top", pictures | {other: pictures[other] + b"x"})
+    )
+    replace_archive(run.box, changed.read_bytes())
     before = snapshot(run.root / ID)
     run("fetch", ID, "--force", code=4)
     assert snapshot(run.root / ID) == before, "what is installed stays"
+    replace_archive(run.box, another_version(replica_zip))  # the same pictures: their hash is pinned as well (N30)
+    run("fetch", ID, "--force", code=0)
+    record = json.loads((run.root / ".aigiqa" / "installed" / f"{ID}.json").read_bytes())
+    (source,) = [source for source in record["sources"] if source["asset"] == ARCHIVE]
+    assert source["proof"] == "content"
 
 
 # --- interruption and replacement -------------------------------------------------------------------------------
@@ -415,7 +427,7 @@ def test_every_automatic_mirror_is_gone(run: Command, replica_online: Path, repl
     for _, url, code in BY_HAND:
         assert url in done.err
         assert code in done.err
-    for name in (ARCHIVE, "dpgf-net-repack"):
+    for name in (ARCHIVE, "FILE"):  # the name of the repack is not known
         assert f"aigiqa import {ID} ~/Downloads/{name}\n" in done.err
     error = run("fetch", ID, "--json", code=3).json()["error"]
     assert offered(error) > BY_HAND

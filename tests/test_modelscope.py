@@ -65,9 +65,13 @@ def test_listing_of_many_pages_is_asked_for_once_in_a_run(box: Box, session: Ses
 
 def test_listing_without_hashes_leaves_the_file_unpinned(box: Box, session: Session) -> None:
     box.scope.add(SET, {"set.zip": DATA}, hashes=False)
-    got = fetched(session)
+    assert session.scratch
+    notes = Notes()
+    got = receive(LOOSE, [mirrors.source(FILE, session)], session.scratch, session, notes)
     assert same(got)
     assert not got.pinned
+    assert got.unhashed
+    assert f"lists no hash of {LOOSE.name}: only its length was checked" in " ".join(notes.notes)
 
 
 def test_wrong_bytes_are_seen_by_the_listed_hash(box: Box, session: Session) -> None:

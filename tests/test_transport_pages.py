@@ -117,6 +117,19 @@ def test_N08_status_511(wire: Wire) -> None:
     assert "network asks for a login" in str(problem)
 
 
+def test_N08_status_511_of_one_host_does_not_stop_the_next_of_two_it_does(box: Box, wire: Wire) -> None:
+    hosts = ["files.one.example", "files.two.example", "files.three.example"]
+    for host in hosts:
+        box.web(host).put("/set.zip", DATA)
+        box.web(host).faults.add("/set.zip", Fault(status=511, body=PAGES["sign-in"], always=True))
+    wire.settings = box.settings()
+    sources = [wire.source(url=f"https://{host}/set.zip", label=host) for host in hosts]
+    assert wire.fails(PINNED, *sources).fault == "N08"
+    assert box.paths() == [f"GET {host}/set.zip" for host in hosts[:2]]
+    box.web(hosts[1]).faults.clear()
+    assert same(wire.receive(PINNED, *sources))
+
+
 def test_N08_same_foreign_page_from_two_hosts_ends_the_round(box: Box, wire: Wire) -> None:
     hosts = ["files.one.example", "files.two.example", "files.three.example"]
     for host in hosts:

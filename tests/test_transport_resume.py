@@ -126,7 +126,8 @@ def test_N19_broken_chunks(wire: Wire, body: bytes) -> None:
 @pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning")
 @pytest.mark.parametrize("lines", [[f"X-{number}: y" for number in range(10_000)], ["X-Long: " + "y" * 1_000_000]])
 def test_N20_header_bomb(wire: Wire, lines: list[str]) -> None:
-    wire.server.site.faults.add("/bad.zip", *[answer(*lines, body=DATA)] * 5)
+    wire.server.site.faults.add("/bad.zip", *[answer(*lines, body=DATA)] * 9)
+    assert wire.fails(PINNED, wire.source("/bad.zip")).fault == "N20"
     assert same(wire.receive(PINNED, wire.source("/bad.zip"), wire.source()))
 
 

@@ -110,7 +110,7 @@ def on_disk(got: ReceivedTree) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tree_arrives_complete_and_is_asked_for_once(woods: Woods, forest: dict[str, bytes], kind: str) -> None:
+def test_N28_tree_arrives_complete_and_is_asked_for_once(woods: Woods, forest: dict[str, bytes], kind: str) -> None:
     got = woods.receive(MIRRORS[kind])
     assert on_disk(got) == forest
     assert (got.files, got.bytes) == (COUNT, sum(map(len, forest.values())))
@@ -130,7 +130,7 @@ def test_folder_of_a_huge_repository_is_listed_page_by_page(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_few_connections_do_all(woods: Woods, forest: dict[str, bytes], kind: str) -> None:
+def test_N28_few_connections_do_all(woods: Woods, forest: dict[str, bytes], kind: str) -> None:
     opened: list[object] = []
     track = woods.box.track
     woods.box.track = lambda connection: (opened.append(connection), track(connection))[1]  # type: ignore[method-assign]
@@ -175,7 +175,10 @@ def test_damaged_file_of_an_earlier_run_is_fetched_again(woods: Woods, forest: d
 
 def test_listing_without_hashes_works_and_is_resumed(woods: Woods, forest: dict[str, bytes]) -> None:
     woods.box.scope.add(REPO, {}, hashes=False)
-    woods.receive(MIRRORS["modelscope"]).shelf.close()
+    first = woods.receive(MIRRORS["modelscope"])
+    first.shelf.close()
+    assert first.unhashed == COUNT
+    assert f"lists no hashes for {COUNT} files: only lengths are checked" in " ".join(woods.reporter.notes)
     woods.box.log.clear()
     assert on_disk(woods.receive(MIRRORS["modelscope"])) == forest
     assert not woods.asked()
@@ -226,7 +229,7 @@ def test_wrong_bytes_of_one_file_name_it(woods: Woods, forest: dict[str, bytes],
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wait", [(), (("Retry-After", "1"),)], ids=["silent", "with a time"])
-def test_storm_of_429_ends_well(
+def test_N28_storm_of_429_ends_well(
     woods: Woods, forest: dict[str, bytes], kind: str, wait: tuple[tuple[str, str], ...]
 ) -> None:
     hub = kind == "huggingface"
@@ -297,13 +300,23 @@ def test_missing_folder_is_gone(woods: Woods, mirror: Mirror) -> None:
     assert "no files below data/images" in problem.message
 
 
-def test_empty_and_gated_repositories(woods: Woods) -> None:
+@pytest.mark.parametrize("token", ["", "hf_of_somebody_else"])
+def test_empty_and_gated_repositories(woods: Woods, token: str) -> None:
+    """The Hub lists a gated repository to everybody, and refuses its files (status 401, or 403 with a token)."""
+    woods.settings |= {"HF_TOKEN": token} if token else {}
     woods.box.hub.add(REPO, {".gitattributes": b"*.png filter=lfs"})
     assert "is empty or gone" in woods.fails(Mirror("huggingface", repo=REPO, revision=COMMIT)).message
     woods.box.hub.add(REPO, {"data/images/a.png": b"a" * 2000}, gated=True)
     problem = woods.fails(MIRRORS["huggingface"])
     assert isinstance(problem, PersonNeeded)
-    assert "terms" in problem.hint or "permission" in problem.message
+    assert problem.message.endswith(f"{REPO} is given out only after its terms are accepted")
+    assert f"open https://{HUB}/datasets/{REPO}, accept the terms" in problem.hint
+    assert ("set HF_TOKEN" in problem.hint) == (not token)
+
+
+def test_refusal_of_a_content_network_is_no_matter_of_terms(woods: Woods, forest: dict[str, bytes]) -> None:
+    bytes_of(woods.box, "huggingface")("leaf_0100.png", Fault(status=403, always=True))
+    assert "terms" not in woods.fails(MIRRORS["huggingface"]).message
 
 
 @pytest.mark.parametrize(("kind", "host", "content"), [("huggingface", HUB, CDN), ("modelscope", SCOPE, SCOPE_CDN)])
@@ -321,7 +334,7 @@ def test_tokens_stay_with_their_host(
 # -- the pace ----------------------------------------------------------------------------------------
 
 
-def test_one_complaint_slows_everybody() -> None:
+def test_N28_one_complaint_slows_everybody() -> None:
     pace = Pace({"AIGIQA_RETRY_SECONDS": "0"}, Limits())
     begun = [pace.take() for _ in range(50)]
     for moment in begun[:4]:
@@ -335,7 +348,7 @@ def test_one_complaint_slows_everybody() -> None:
     assert pace.rate > slowed
 
 
-def test_wait_that_a_host_asks_for_holds_every_worker() -> None:
+def test_N28_wait_that_a_host_asks_for_holds_every_worker() -> None:
     pace = Pace({}, Limits())
     pace.heard(pace.take(), 429, "1")
     before = time.monotonic()
@@ -416,6 +429,35 @@ def test_fetch_installs_a_tree(
     run("verify", "forest", code=0)
     assert "unpinned" in run("list", code=0).out
     run("fetch", "--require-hashes", "--force", "forest", code=4)
+
+
+def test_hashes_that_a_host_does_not_list_are_told_of(
+    run: Command, manifests: Callable[[str, str], Path], forest: dict[str, bytes], labels: bytes
+) -> None:
+    run.box.scope.add(REPO, {}, hashes=False)
+    pin = f"    role: labels\n    sha256: {hashlib.sha256(labels).hexdigest()}\n"
+    manifests("forest", manifest("modelscope").replace("    role: labels\n", pin))
+    error = run("fetch", "--require-hashes", "forest", "--json", code=4).json()["error"]
+    assert f"lists no hash for {COUNT} of its files" in error["message"]
+    assert "another mirror may have one: aigiqa info forest" in error["hint"]
+    assert error["shares"] == [], "none of them brings a hash"
+    done = run("fetch", "forest", code=0)
+    assert f"modelscope {REPO} lists no hashes for {COUNT} files: only lengths are checked" in done.err
+
+
+@pytest.mark.parametrize("what", ["gone", "empty", "pointer"])
+def test_page_of_a_hub_that_gives_nothing_is_not_offered_by_hand(
+    run: Command, box: Box, manifests: Callable[[str, str], Path], labels: bytes, what: str
+) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
+    files = {"gone": {}, "empty": {".gitattributes": b""}, "pointer": {"data/images/leaf_0001.png": pointer}}[what]
+    if files:
+        box.hub.add(REPO, files)
+    manifests("forest", manifest("huggingface"))
+    error = run("fetch", "forest", "--json", code=3).json()["error"]
+    assert error["shares"] == []
+    assert error["hint"]
+    assert not (run.root / "forest").exists()
 
 
 def test_archives_of_a_tree_are_opened(

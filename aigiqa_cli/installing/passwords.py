@@ -21,12 +21,12 @@ def declared(database: Database) -> str:
 
 
 @contextmanager
-def explained(database: Database, given: Iterable[File]) -> Iterator[None]:
+def explained(databases: Iterable[Database], given: Iterable[File]) -> Iterator[None]:
     """Tell a person who took the code of a share for the password of the archive that these are two things."""
     try:
         yield
     except PersonNeeded as fault:
-        codes = {mirror.code for asset in database.assets for mirror in asset.mirrors if mirror.code}
+        codes = {mirror.code for d in databases for asset in d.assets for mirror in asset.every_mirror if mirror.code}
         if fault.fault == _FAULT and codes & {file.password for file in given}:
             fault.hint = (
                 "what was given is the extraction code of the share: it opens the page of the download, not the "

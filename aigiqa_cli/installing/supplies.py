@@ -26,13 +26,17 @@ class _Hashing(threading.Thread):
     def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__(daemon=True)
         self.paths = paths
-        self.answer: tuple[str, int] | OSError | None = None
+        self.answer: tuple[str, int] | Exception | None = None
+        self.each: tuple[tuple[str, int], ...] = ()  # (SHA-256, bytes) of every single volume
         self.start()
 
     def run(self) -> None:
         try:
-            self.answer = sha256_file(self.paths[0]) if len(self.paths) == 1 else _sha256_of_all(self.paths)
-        except OSError as error:
+            if len(self.paths) == 1:
+                self.answer = sha256_file(self.paths[0])
+            else:
+                self.each, self.answer = _sha256_of_all(self.paths)
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it (S24)
             self.answer = error
 
     def result(self) -> tuple[str, int]:
@@ -53,6 +57,7 @@ class File:
     volumes: VolumeSet | None = None  # of a split archive; `path` is then one of them
     password: str = field(default="", repr=False)  # of the archive, as the person gave it
     ours: bool = False  # a folder that was downloaded file by file: nobody else has a use for it
+    unhashed: int = 0  # downloaded files of which the mirror stated no hash
     _pending: list[_Hashing] = field(default_factory=list, repr=False)
 
     @property
@@ -83,16 +88,29 @@ class File:
         self.start_hashing()
         return self._pending[0].result()
 
+    @property
+    def digests(self) -> tuple[tuple[str, int], ...]:
+        """(SHA-256, bytes) of every single volume."""
+        if not self.volumes or len(self.volumes.paths) == 1:
+            return (self.digest,)
+        self.start_hashing()
+        self._pending[0].result()
+        return self._pending[0].each
 
-def _sha256_of_all(paths: Sequence[Path]) -> tuple[str, int]:
-    """(SHA-256, bytes) of the volumes end to end: of those that were merely cut, the hash of the whole archive."""
-    digest, length = hashlib.sha256(), 0
+
+def _sha256_of_all(paths: Sequence[Path]) -> tuple[tuple[tuple[str, int], ...], tuple[str, int]]:
+    """(SHA-256, bytes) of each volume, and of all end to end: of those that were merely cut, that is the hash of the
+    whole archive."""
+    whole, each = hashlib.sha256(), []
     for path in paths:
+        digest, length = hashlib.sha256(), 0
         with path.open("rb") as stream:
             while chunk := stream.read(BLOCK):
+                whole.update(chunk)
                 digest.update(chunk)
                 length += len(chunk)
-    return digest.hexdigest(), length
+        each.append((digest.hexdigest(), length))
+    return tuple(each), (whole.hexdigest(), sum(length for _, length in each))
 
 
 @dataclass
@@ -108,7 +126,9 @@ def vouch(candidates: Iterable[Asset], digest: str) -> tuple[Asset | None, str]:
     """The asset that `digest` proves, and how: 'sha256' (the pin) or 'twin'; (None, "") if no published hash does."""
     for asset in candidates:
         if digest and digest in asset.accepted:
-            return asset, "sha256" if digest == asset.sha256 else "twin"
+            return asset, "sha256" if digest == asset.sha256 else "local" if digest in asset.local else "twin"
+        if digest and any(digest == volume.sha256 for volume in asset.volumes):
+            return asset, "sha256"  # a part of it
     return None, ""
 
 

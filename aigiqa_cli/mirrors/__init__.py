@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
+from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import BY_HAND, PersonNeeded, Share
 from aigiqa_cli.mirrors import manual
 from aigiqa_cli.mirrors.record import Mirror
@@ -99,6 +100,12 @@ def label(mirror: Mirror) -> str:
     """The mirror's name for people and records; the same in every run, and never with a code or a signature."""
     place = mirror.repo or mirror.id or bare(mirror.url).partition("://")[2] or mirror.path
     return f"{mirror.kind} {place}".strip()
+
+
+def key(mirror: Mirror) -> str:
+    """What the health ledger knows this very mirror by: a hash, so that no signature of a link stands there."""
+    fields = (mirror.kind, mirror.url, mirror.repo, mirror.revision, mirror.path, mirror.id)
+    return sha256_bytes("\0".join(fields).encode())[:32]
 
 
 def link(mirror: Mirror, *, folder: bool = False) -> str:

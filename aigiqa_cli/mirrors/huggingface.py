@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aigiqa_cli.errors import Fault, PersonNeeded, RefusedInput
 from aigiqa_cli.mirrors.record import Mirror, is_commit
 from aigiqa_cli.mirrors.surroundings import lent, proxies
-from aigiqa_cli.transport.model import Leaf, Listing, Request
+from aigiqa_cli.transport.model import Closed, Leaf, Listing, Request
 from aigiqa_cli.transport.redact import cleaned
 from aigiqa_cli.transport.session import Session
 
@@ -65,7 +65,7 @@ def listing(mirror: Mirror, session: Session) -> Listing:
             hint=f"see {endpoint}/datasets/{mirror.repo}",
             fault="N07",
         )
-    return Listing(leaves, token, fixed=is_commit(commit))
+    return Listing(leaves, token, fixed=is_commit(commit), closed=_gated(mirror, token, endpoint))
 
 
 def _leaf(path: str, entry: Any, start: str) -> Leaf:
@@ -146,12 +146,7 @@ def _meaning(error: HfHubHTTPError, mirror: Mirror, token: str, endpoint: str, s
 
     page = f"{endpoint}/datasets/{mirror.repo}"
     if isinstance(error, hub.GatedRepoError):
-        token_hint = "" if token else " and set HF_TOKEN"
-        return PersonNeeded(
-            f"{mirror.repo} is given out only after its terms are accepted",
-            hint=f"open {page}, accept the terms{token_hint}, then run the same command again",
-            fault="N07",
-        )
+        return _gated(mirror, token, endpoint)
     if isinstance(error, hub.DisabledRepoError):
         return PersonNeeded(f"{mirror.repo} was disabled by the host", fault="N07")
     if isinstance(error, hub.RevisionNotFoundError):
@@ -162,6 +157,16 @@ def _meaning(error: HfHubHTTPError, mirror: Mirror, token: str, endpoint: str, s
         return PersonNeeded(f"{mirror.repo} is not there: it is gone or private", hint=f"see {page}", fault="N07")
     host = endpoint.partition("://")[2]
     return status_fault(error.response.status_code, error.response.headers, host, session.limits)
+
+
+def _gated(mirror: Mirror, token: str, endpoint: str) -> Closed:
+    """The Hub lists to everybody what it gives out only to those who have accepted its terms."""
+    token_hint = "" if token else " and set HF_TOKEN"
+    return Closed(
+        f"{mirror.repo} is given out only after its terms are accepted",
+        hint=f"open {endpoint}/datasets/{mirror.repo}, accept the terms{token_hint}, then run the same command again",
+        fault="N07",
+    )
 
 
 def _lost(error: Exception, endpoint: str, session: Session) -> Fault:

@@ -49,7 +49,15 @@ def resolve(mirror: Mirror, session: Session) -> Request:
             fault="N07",
         )
     token = _token(session)
-    return Request(leaf.url, token, COOKIE if token else "", leaf.bytes, leaf.sha256, fixed=is_commit(mirror.revision))
+    return Request(
+        leaf.url,
+        token,
+        COOKIE if token else "",
+        leaf.bytes,
+        leaf.sha256,
+        fixed=is_commit(mirror.revision),
+        unhashed=not leaf.sha256,
+    )
 
 
 def listing(mirror: Mirror, session: Session) -> Listing:

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, cast
@@ -16,13 +15,17 @@ import requests
 import urllib3
 
 from aigiqa_cli.errors import Fault, PersonNeeded
-from aigiqa_cli.transport.model import Later, Limits, Page
+from aigiqa_cli.machine import shortage
+from aigiqa_cli.transport.model import Closed, Later, Limits, Page
 from aigiqa_cli.transport.patience import clock, retry_after
 from aigiqa_cli.transport.redact import cleaned
 
 BLOCK = 64 * 1024
 _DEEPEST = 12  # links of a chain of errors that are looked at
 _PASSING: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
+    ((socket.gaierror,), "the name {host} cannot be resolved", "N14"),
+    # Refused or unreachable: a kind of time-out for urllib3, but nobody was waited for.
+    ((urllib3.exceptions.NewConnectionError,), "the connection to {host} failed ({reason})", "N14"),
     (
         (urllib3.exceptions.IncompleteRead, http.client.IncompleteRead),
         "{host} cut the connection before the end",
@@ -33,28 +36,26 @@ _PASSING: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
         "{host} was silent too long",
         "N11",
     ),
-    ((socket.gaierror,), "the name {host} cannot be resolved", "N14"),
 )
+_BOMBS = (http.client.LineTooLong, http.client.HTTPException)  # the latter for more than a hundred lines
 _BUSY = (408, 425, 429)
 _GONE = (404, 410)
+PORTAL = 511  # RFC 6585: Network Authentication Required
 _CLOSED = (401, 403, 451)
 
 
 class Answer:
     """Open until closed; use as a context manager. `read` never decodes and never hides a cut."""
 
-    def __init__(self, response: requests.Response, url: str, asked: str, limits: Limits) -> None:
+    def __init__(self, response: requests.Response, url: str, asked: str) -> None:
         self.url = url
         self.asked = asked
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._raw = cast("urllib3.response.HTTPResponse", response.raw)
         self._response = response
-        self._limits = limits
         self._ahead = b""
         self._late: Fault | None = None
-        self._window = (time.monotonic(), 0)
-        self._count = 0
 
     @property
     def host(self) -> str:
@@ -74,6 +75,10 @@ class Answer:
     def length(self) -> int | None:
         return plain_number(self.headers.get("Content-Length"))
 
+    @property
+    def chunked(self) -> bool:
+        return "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+
     def read(self, size: int = BLOCK) -> bytes:
         """At most `size` bytes, b"" at the end. Raises Later when the connection is cut, silent or drips."""
         if self._ahead:
@@ -85,7 +90,6 @@ class Answer:
             block = self._raw.read1(size, decode_content=False) or b""
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise trouble(error, self.host) from error
-        self._watch(len(block))
         return block
 
     def peek(self, size: int) -> bytes:
@@ -123,19 +127,6 @@ class Answer:
     ) -> None:
         self.close()
 
-    def _watch(self, count: int) -> None:
-        # A read timeout does not bound a host that sends one byte a second, so the pace is watched.
-        self._count += count
-        since, before = self._window
-        now = time.monotonic()
-        if now - since < self._limits.drip_window:
-            return
-        if count and self._count - before < self._limits.drip_bytes:
-            fault = Later(f"{self.host} sends less than 1 KiB a second", fault="N12")
-            fault.over = True
-            raise fault
-        self._window = (now, self._count)
-
 
 def plain_number(value: str | None) -> int | None:
     """A header's non-negative decimal integer; None for anything else."""
@@ -145,14 +136,16 @@ def plain_number(value: str | None) -> int | None:
 
 def status_fault(status: int, headers: Mapping[str, str], host: str, limits: Limits) -> Fault:
     """What a status other than success means."""
-    if status == 511:  # noqa: PLR2004 - RFC 6585: Network Authentication Required
+    if status == PORTAL:
         return PersonNeeded("this network asks for a login (status 511)", fault="N08")
     if status == 407:  # noqa: PLR2004
         return PersonNeeded("the proxy asks for a login (status 407)", fault="N24")
     if status in _GONE:
         return PersonNeeded(f"{host} says the file is gone (status {status})", fault="N07")
     if status in _CLOSED:
-        return PersonNeeded(f"{host} refuses access (status {status}): a login or a permission is needed", fault="N07")
+        closed = Closed(f"{host} refuses access (status {status}): a login or a permission is needed", fault="N07")
+        closed.host = host
+        return closed
     if status not in _BUSY and status < 500:  # noqa: PLR2004
         return PersonNeeded(f"{host} answered with status {status}", fault="N07")
     return _busy(status, headers, host, limits)
@@ -173,22 +166,34 @@ def _busy(status: int, headers: Mapping[str, str], host: str, limits: Limits) ->
 def trouble(error: Exception, host: str) -> Fault:
     """Sort a network error of the libraries: what a retry may help, and what it cannot."""
     chain = _chain(error)
+    here = shortage(chain, f"asking {host}")
+    if here:
+        return here
     if isinstance(error, requests.exceptions.InvalidSchema):
         return PersonNeeded(f"the proxy setting cannot be used: {cleaned(str(error))}", fault="N24")
     if _any(chain, ssl.SSLCertVerificationError):
         return _certificate(chain, host)
     if _any(chain, urllib3.exceptions.InvalidHeader):
         return PersonNeeded(f"{host} contradicts itself ({_reason(chain[-1])})", fault="N04")
+    if any(type(link) in _BOMBS for link in chain):
+        return Later(f"{host} sends a head without measure ({_reason(chain[-1])})", fault="N20")
     for kinds, said, fault in _PASSING:
         if _any(chain, *kinds):
-            return Later(said.format(host=host), fault=fault)
+            return Later(said.format(host=host, reason=_reason(chain[-1])), fault=fault)
     return Later(f"the connection to {host} failed ({_reason(chain[-1])})", fault="N14")
 
 
 def page_fault(answer: Answer, kind: str, title: str, mark: str, fault: str) -> Page:
     shown = f" (title: {title})" if title else ""
     page = Page(f"{answer.host} answered with a web page instead of the file: {kind}{shown}", fault=fault)
-    page.mark, page.host = mark, urlsplit(answer.asked).hostname or ""
+    page.mark, page.host, page.sender = mark, urlsplit(answer.asked).hostname or "", answer.host
+    return page
+
+
+def portal_fault(answer: Answer) -> Page:
+    """Status 511, from whichever host it seems to come."""
+    page = Page("this network asks for a login (status 511)", fault="N08")
+    page.mark, page.host, page.sender = "status 511", urlsplit(answer.asked).hostname or "", answer.host
     return page
 
 

@@ -133,13 +133,15 @@ class Transfer:
         return size
 
     def _status(self, answer: Answer, visit: Visit) -> Exception:
-        from aigiqa_cli.transport.answer import status_fault
+        from aigiqa_cli.transport.answer import PORTAL, portal_fault, status_fault
         from aigiqa_cli.transport.pages import page_instead
 
         if answer.status == 403 and self.offset and not visit.renewed:  # noqa: PLR2004
             visit.renewed = True
             return Again(f"the link to {answer.host} has expired", fault="N23")
         fault = status_fault(answer.status, answer.headers, answer.host, self.session.limits)
+        if answer.status == PORTAL:  # the network says so itself, whatever its page looks like
+            return portal_fault(answer)
         return fault if isinstance(fault, TemporaryFault) else page_instead(answer) or fault
 
     def _unsatisfied(self, answer: Answer) -> int:
@@ -189,7 +191,9 @@ class Transfer:
         self._show(source, size)
         self._write(_blocks(answer), size, answer.host)
         if size is not None and self.offset < size:
-            raise Later(f"{answer.host} ended after {self.offset:,} of {size:,} bytes", fault="N01")
+            silent = answer.length is None and not answer.chunked  # about its length: its end looks like a cut
+            fault = "N02" if silent else "N01"
+            raise Later(f"{answer.host} ended after {self.offset:,} of {size:,} bytes", fault=fault)
 
     def _write(self, blocks: Iterator[bytes], size: int | None, host: str) -> None:
         ceiling = self._ceiling(size)
@@ -227,7 +231,11 @@ class Transfer:
             raise Later("nothing was received", fault="N01")
         accepted = self.wanted.pins or frozenset(filter(None, [request.sha256]))
         if not accepted or part.sha256 in accepted:
-            return self._accept(visit.source.label, visit.source.kind, bare(request.url))
+            unhashed = request.unhashed and not accepted
+            if unhashed:
+                note = f"{visit.source.label} lists no hash of {self.wanted.name}: only its length was checked"
+                self.reporter.note(note)
+            return self._accept(visit.source.label, visit.source.kind, bare(request.url), unhashed=unhashed)
         if part.glued and not visit.restarted:
             visit.restarted = True
             self.drop()
@@ -248,14 +256,14 @@ class Transfer:
         self.part = None
         return IntegrityFault(f"wrong bytes: SHA-256 {part.sha256}, expected {expected}", fault="N05")
 
-    def _accept(self, label: str, kind: str, url: str) -> Received:
+    def _accept(self, label: str, kind: str, url: str, *, unhashed: bool = False) -> Received:
         part = self.part
         if part is None:
             raise Later("nothing was received", fault="N01")
         with disk.machine(self.folder, None):
             if self.wanted.flush:
                 part.finish()
-            parts.sweep(self.folder, self.key)
+            parts.sweep(self.folder, self.key, part)
         if not part.is_mine():
             self.part = None
             raise Later("another process took over the download", fault="C07")
@@ -269,6 +277,7 @@ class Transfer:
             url=url,
             resumed_from=self.resumed_from,
             pinned=digest in self.wanted.pins,
+            unhashed=unhashed,
             lock=part,
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aigiqa_cli.errors import PersonNeeded, TemporaryFault
 
 Blocks = Iterator[bytes]
+_LONGEST_SETTING = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Wanted:
 @dataclass(frozen=True)
 class Request:
     """What a mirror resolves to. `token` goes to exactly the host of `url` and nowhere else; `cookie` is the name of
-    a cookie in which that host wants it too."""
+    a cookie in which that host wants it too. `unhashed`: of this file the host does not state the hash that it states
+    of others."""
 
     url: str
     token: str = ""
@@ -39,6 +41,7 @@ class Request:
     bytes: int | None = None
     sha256: str = ""
     fixed: bool = False
+    unhashed: bool = False
     stream: Callable[[], Blocks] | None = None
 
 
@@ -66,12 +69,19 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Listing:
-    """Every file of a tree, and what its host wants to see before it gives them out."""
+    """Every file of a tree, and what its host wants to see before it gives them out. `closed` says what it means, and
+    what to do, if it refuses one: a hub lists files to people to whom it does not give them."""
 
     leaves: tuple[Leaf, ...]
     token: str = ""
     cookie: str = ""
     fixed: bool = False
+    closed: Closed | None = None
+
+    @property
+    def unhashed(self) -> int:
+        """The number of files of which the host states neither hash."""
+        return sum(not (leaf.sha256 or leaf.blob) for leaf in self.leaves)
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,7 @@ class Received:
     url: str
     resumed_from: int
     pinned: bool
+    unhashed: bool = False
     lock: object = field(default=None, repr=False, compare=False)
 
     def discard(self) -> None:
@@ -117,6 +128,28 @@ class Limits:
     attempts: int = 200
     unpinned_bytes: int = 64 << 30
 
+    @classmethod
+    def chosen(cls, settings: Mapping[str, str]) -> Limits:
+        """With the seconds that the settings name; what is no sensible number counts as not set."""
+        usual = cls()
+        window = _seconds(settings, "AIGIQA_SLOW_SECONDS", usual.drip_window)
+        return replace(
+            usual,
+            connect=_seconds(settings, "AIGIQA_CONNECT_SECONDS", usual.connect),
+            silence=_seconds(settings, "AIGIQA_SILENCE_SECONDS", usual.silence),
+            drip_window=window,
+            drip_bytes=max(1, round(usual.drip_bytes * window / usual.drip_window)),
+            retry_after=_seconds(settings, "AIGIQA_BUSY_SECONDS", usual.retry_after),
+        )
+
+
+def _seconds(settings: Mapping[str, str], name: str, usual: float) -> float:
+    try:
+        value = float(settings.get(name, ""))
+    except ValueError:
+        return usual
+    return value if 0 < value <= _LONGEST_SETTING else usual
+
 
 class Later(TemporaryFault):
     """A temporary fault with what is known about the time.
@@ -133,8 +166,16 @@ class Again(TemporaryFault):
     """Nothing to wait for: the same mirror is asked once more at once, from zero or with a new link."""
 
 
+class Closed(PersonNeeded):
+    """`host` refuses access: a login, a permission, or terms to be accepted."""
+
+    host: str = ""
+
+
 class Page(PersonNeeded):
-    """A web page came instead of the file: `mark` is its hash, `host` the one that was asked for the file."""
+    """A web page came instead of the file: `mark` is its hash, `host` the one that was asked for the file, `sender` the
+    one that redirects led to."""
 
     mark: str = ""
     host: str = ""
+    sender: str = ""

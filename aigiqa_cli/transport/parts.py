@@ -7,6 +7,7 @@ it to a name of his own: of two processes one rename succeeds, whether or not th
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -15,9 +16,11 @@ import secrets
 import stat
 import weakref
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
+from aigiqa_cli import owners
 from aigiqa_cli.digests import BLOCK
 from aigiqa_cli.transport.model import Source, Wanted
 
@@ -35,6 +38,7 @@ class Note:
     last_modified: str = ""
     size: int | None = None
     sha256: str = ""
+    owner: dict[str, Any] = field(default_factory=dict, compare=False)  # who appends to the part
 
     def validator(self) -> str:
         """What If-Range may carry: a strong ETag, else the date; "" if there is neither."""
@@ -77,8 +81,9 @@ class Part:
 
     def describe(self, note: Note) -> None:
         """Write the note, whole or not at all, before the bytes that it vouches for."""
-        if note == self.note:
+        if note == self.note and not self.glued:
             return
+        note = replace(note, owner=owners.note())
         temporary = self.note_path.with_suffix(".json.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
@@ -128,16 +133,24 @@ def claim(folder: Path, name: str) -> Part | None:
     """The largest part of the key `name` that nobody uses, now ours and hashed; None if there is none."""
     for path in _candidates(folder, name):
         part = _taken(folder, name, path)
-        if part is not None:
+        if part is None:
+            continue
+        try:
             part.load()
-            return part
+        except OSError as error:
+            if error.errno != errno.EIO:
+                part.close()
+                raise
+            part.discard()  # what cannot be read is of no use (S07)
+            continue
+        return part
     return None
 
 
-def sweep(folder: Path, name: str) -> None:
-    """Remove the parts of a key that nobody uses: its content is complete."""
+def sweep(folder: Path, name: str, complete: Part) -> None:
+    """Remove the parts of a key that nobody uses but the `complete` one; where locks lie it would be taken, too."""
     for path in _candidates(folder, name):
-        part = _taken(folder, name, path)
+        part = _taken(folder, name, path) if path != complete.path else None
         if part is not None:
             part.discard()
 
@@ -180,10 +193,11 @@ def _taken(folder: Path, name: str, path: Path) -> Part | None:
     except OSError:
         return None  # gone, or another user's
     mine = _fresh(folder, name)
-    if not (_locked(descriptor) and _renamed(path, mine, descriptor)):
+    note = _read_note(path.with_suffix(".json"))
+    lives = note is not None and owners.lives(note.owner)  # the lock says so too, if it is not one that lies (C06)
+    if lives or not (_locked(descriptor) and _renamed(path, mine, descriptor)):
         os.close(descriptor)
         return None
-    note = _read_note(path.with_suffix(".json"))
     with contextlib.suppress(FileNotFoundError):
         os.rename(path.with_suffix(".json"), mine.with_suffix(".json"))
     part = Part(mine, descriptor, note)
@@ -229,5 +243,6 @@ def _read_note(path: Path) -> Note | None:
     if not isinstance(found, dict):
         return None
     size = found.get("size")
-    texts = {field.name: str(found.get(field.name) or "") for field in fields(Note) if field.name != "size"}
-    return Note(size=size if isinstance(size, int) else None, **texts)
+    owner = found.get("owner")
+    texts = {each.name: str(found.get(each.name) or "") for each in fields(Note) if each.type == "str"}
+    return Note(size=size if isinstance(size, int) else None, owner=owner if isinstance(owner, dict) else {}, **texts)

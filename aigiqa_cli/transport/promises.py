@@ -20,7 +20,7 @@ def certain(wanted: Wanted, request: Request) -> str:
 
 def size(wanted: Wanted, request: Request) -> int | None:
     """The length known before the answer."""
-    if wanted.accepted:  # twins have lengths of their own
+    if _has_twins(wanted):  # they have lengths of their own
         return request.bytes
     return wanted.bytes if wanted.bytes is not None else request.bytes
 
@@ -30,7 +30,7 @@ def ceiling(wanted: Wanted, known: int | None, limits: Limits) -> int:
     if known is not None:
         return known
     if wanted.bytes is not None:
-        return wanted.bytes * (_TWIN_FACTOR if wanted.accepted else 1)
+        return wanted.bytes * (_TWIN_FACTOR if _has_twins(wanted) else 1)
     return limits.unpinned_bytes
 
 
@@ -60,10 +60,15 @@ def agreed(wanted: Wanted, request: Request, answer: Answer, total: int | None) 
     return total
 
 
+def _has_twins(wanted: Wanted) -> bool:
+    """Are there other bytes than the pinned ones that prove the content as well?"""
+    return any(pin != wanted.sha256 for pin in wanted.accepted)
+
+
 def _compare_size(wanted: Wanted, offered: int) -> None:
     expected = wanted.bytes
     if expected is None or offered == expected:
         return
-    if wanted.accepted and offered <= expected * _TWIN_FACTOR:
+    if _has_twins(wanted) and offered <= expected * _TWIN_FACTOR:
         return
     raise IntegrityFault(f"the host offers another file: {offered:,} bytes, expected {expected:,}", fault="N04")

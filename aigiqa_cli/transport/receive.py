@@ -29,6 +29,11 @@ def receive(wanted: Wanted, sources: Sequence[Source], folder: Path, session: Se
     transfer = Transfer(wanted, parts.key(wanted, sources), folder, session, reporter)
     try:
         return transfer.begin() or _tour(transfer, [Visit(source) for source in sources])
+    except MachineFault as fault:
+        if fault.fault == "S07":
+            transfer.drop()  # after a failed write or flush nobody knows what the disk holds
+        transfer.close()
+        raise
     except BaseException:
         transfer.close()  # the bytes stay for the next run, whatever stopped this one
         raise
@@ -46,13 +51,14 @@ def _tour(transfer: Transfer, visits: list[Visit]) -> Received:
             others = not second and at + 1 < len(visits)
             try:
                 return _call(transfer, visit, limits.tries_before_next if others else limits.tries, others)
-            except MachineFault:
-                raise
             except Fault as fault:
+                if _here(fault):
+                    raise
                 failures[at] = fault
                 _look_for_portal(failures.values())
                 if others:
-                    transfer.note(f"{visit.source.label}: {fault.message}; trying {visits[at + 1].source.label}")
+                    told = f"{transfer.wanted.name}: {visit.source.label}: {fault.message}"
+                    transfer.note(f"{told}; trying {visits[at + 1].source.label}")
     raise _verdict(transfer, [(visits[at].source, failures[at]) for at in sorted(failures)])
 
 
@@ -68,12 +74,19 @@ def _call(transfer: Transfer, visit: Visit, tries: int, others: bool) -> Receive
                 raise
             transfer.note(f"{visit.source.label}: {fault.message}")
         except TemporaryFault as fault:
+            if _here(fault):
+                raise
             goes_on = _goes_on(transfer, visit, tries)
             wait = _wait(transfer, visit, fault, others)
             if wait is None or not goes_on:
                 raise
             transfer.detail(f"{visit.source.label}: {fault.message}; next try in {wait:.1f} s")
             pause(wait)
+
+
+def _here(fault: Fault) -> bool:
+    """Not the mirror's but this machine's: another one would not help."""
+    return isinstance(fault, MachineFault) or fault.fault == "S11"
 
 
 def _goes_on(transfer: Transfer, visit: Visit, tries: int) -> bool:
@@ -104,18 +117,24 @@ def _worth_returning(fault: Fault | None, visit: Visit, transfer: Transfer) -> b
 
 
 def _look_for_portal(failures: Iterable[Fault]) -> None:
-    """The same page for two hosts is the network's own: no other mirror would fare better."""
-    faults = list(failures)
-    pages = [fault for fault in faults if isinstance(fault, Page)]
-    hosts = {(page.mark, page.host) for page in pages}
-    caught = len(hosts) > len({page.mark for page in pages}) or any("status 511" in f.message for f in faults)
-    if caught:
+    """The same page for two hosts, or one foreign host that answers for both, is the network's own: no other mirror
+    would fare better."""
+    pages = [fault for fault in failures if isinstance(fault, Page)]
+    same_page = _shared((page.mark, page.host) for page in pages)
+    same_sender = _shared((page.sender, page.host) for page in pages if page.sender != page.host)
+    if same_page or same_sender:
         raise PersonNeeded(
             "this network asks for a login: it answers for the hosts with a page of its own",
             hint="open any web page in a browser, log in to the network, then run the same command again",
             fault="N08",
             phase="FETCH",
         )
+
+
+def _shared(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Does one first word stand with two different second ones?"""
+    known = set(pairs)
+    return len(known) > len({first for first, _ in known})
 
 
 def _verdict(transfer: Transfer, failures: list[tuple[Source, Fault]]) -> Fault:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-_TOKENS = (
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "HUGGINGFACE_HUB_TOKEN",
-    "MODELSCOPE_API_TOKEN",
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-)
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-_SHORTEST = 4  # a shorter value would blank ordinary words
-_HIDDEN = "[hidden]"
+from aigiqa_cli.redaction import HIDDEN, without_known
+
 _PATTERNS = (
-    (re.compile(r"(?i)\b(authorization:\s*\w+|bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {_HIDDEN}"),
-    (re.compile(r"\bhf_[A-Za-z0-9]{6,}"), _HIDDEN),
-    (re.compile(r"(?<=://)[^/\s@]+@"), f"{_HIDDEN}@"),
+    (re.compile(r"(?i)\b(authorization:\s*\w+|bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {HIDDEN}"),
+    (re.compile(r"\bhf_[A-Za-z0-9]{6,}"), HIDDEN),
+    (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
     (
         re.compile(
             r"(?i)\b((?:x-amz-)?(?:sig(?:nature)?|token|access_token|credential|key-pair-id|policy))=[^&\s\"')]+"
         ),
-        rf"\1={_HIDDEN}",
+        rf"\1={HIDDEN}",
     ),
     (re.compile(r"(https?://[^\s?\"')]+)\?[^\s\"')]*"), r"\1"),  # any query may be a signature
 )
@@ -35,8 +26,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-
 
 def redact(text: str, settings: Mapping[str, str]) -> str:
     """Return `text` without tokens, credentials in URLs and query strings."""
-    for secret in sorted(_secrets(settings), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
+    text = without_known(text, settings)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
@@ -52,13 +42,3 @@ def bare(url: str) -> str:
     """Scheme, host and path: a signed link without its signature."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else ""
-
-
-def _secrets(settings: Mapping[str, str]) -> set[str]:
-    found = {settings.get(name, "").strip() for name in _TOKENS}
-    for name in _PROXIES:
-        for proxy in (settings.get(name, ""), settings.get(name.lower(), "")):
-            user_info = proxy.rpartition("@")[0].rpartition("//")[2]
-            password = user_info.partition(":")[2]
-            found |= {user_info, password, unquote(password)}
-    return {secret for secret in found if len(secret) >= _SHORTEST}

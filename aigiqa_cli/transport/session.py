@@ -51,7 +51,7 @@ class Session:
         pace: Pace | None = None,
     ) -> None:
         self.settings: Mapping[str, str] = os.environ if settings is None else settings
-        self.limits = limits or Limits()
+        self.limits = limits or Limits.chosen(self.settings)
         self.scratch = scratch  # where a client library may keep what it insists on keeping while it is asked
         self.pace = pace  # shared by the sessions that ask one host together
         self.remembered: dict[tuple[str, ...], Any] = {}  # what resolvers have learned in this run
@@ -175,7 +175,7 @@ class Session:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._told(trouble(error, urlsplit(url).hostname or "")) from error
         extract_cookies_to_jar(http.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]
-        return Answer(response, url, asked, self.limits)
+        return Answer(response, url, asked)
 
     def _told(self, fault: Fault) -> Fault:
         fault.message = self.redact(fault.message)
@@ -193,7 +193,7 @@ class Session:
             http.headers.clear()
             http.headers.update({"User-Agent": f"aigiqa/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"})
             for scheme in ("https://", "http://"):
-                http.mount(scheme, GatedAdapter(private_allowed=self.private_allowed))
+                http.mount(scheme, GatedAdapter(private_allowed=self.private_allowed, limits=self.limits))
             self._http = http
         return self._http
 

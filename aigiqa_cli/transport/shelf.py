@@ -17,12 +17,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from aigiqa_cli import owners
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.transport.model import Leaf, Received
 
 ENDING = ".tree"
-_FILES, _PARTS, _JOURNAL = "files", "parts", "journal.jsonl"
+_FILES, _PARTS, _JOURNAL, _OWNER = "files", "parts", "journal.jsonl", "owner.json"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Shelf:
         for place in (self.files, self.parts):
             place.mkdir(mode=0o700, exist_ok=True)
         self._descriptor = descriptor
+        (folder / _OWNER).write_text(json.dumps(owners.note()), encoding="utf-8")
         self._proofs = _read_journal(folder / _JOURNAL)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._journal = os.open(folder / _JOURNAL, flags, 0o644)
@@ -117,7 +120,7 @@ def claim(partial: Path, key: str) -> Shelf:
     """The folder of the tree `key` that nobody uses, the largest first; a new one if there is none."""
     os.makedirs(partial, mode=0o700, exist_ok=True)
     for path in _candidates(partial, key):
-        descriptor = _locked(path)
+        descriptor = None if owners.lives(_owner(path)) else _locked(path)
         if descriptor is not None:
             return Shelf(path, descriptor)
     while True:
@@ -138,6 +141,15 @@ def _progress(path: Path) -> int:
         return os.lstat(path / _JOURNAL).st_size
     except OSError:
         return -1
+
+
+def _owner(path: Path) -> dict[str, Any]:
+    """Who had the folder last: where locks lie, whether that process still lives decides (C06)."""
+    try:
+        found = json.loads((path / _OWNER).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _locked(path: Path) -> int | None:

@@ -9,13 +9,25 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, MachineFault, PersonNeeded, RefusedInput, TemporaryFault
-from aigiqa_cli.names import unsafe_reason
+from aigiqa_cli.names import folded, unsafe_reason
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.transport import disk, parts, shelf
 from aigiqa_cli.transport.download import Transfer, Visit
-from aigiqa_cli.transport.model import Again, Later, Leaf, Listing, Received, Request, Source, TreeSource, Wanted
+from aigiqa_cli.transport.model import (
+    Again,
+    Closed,
+    Later,
+    Leaf,
+    Listing,
+    Received,
+    Request,
+    Source,
+    TreeSource,
+    Wanted,
+)
 from aigiqa_cli.transport.pace import Pace, Stopped
 from aigiqa_cli.transport.patience import backoff, pause
 from aigiqa_cli.transport.receive import gravest
@@ -41,6 +53,7 @@ class ReceivedTree:
     source: str
     kind: str
     shelf: Shelf
+    unhashed: int = 0  # files of which the host stated no hash: their lengths alone were checked
 
     def discard(self) -> None:
         """The tree has done its work."""
@@ -66,7 +79,7 @@ def receive_tree(
     try:
         for source in sources:
             if failures:
-                reporter.note(session.redact(f"{failures[-1][1].message}; trying {source.label}"))
+                reporter.note(session.redact(f"{wanted.name}: {failures[-1][1].message}; trying {source.label}"))
             try:
                 return _from(source, wanted, held, session, reporter, connections)
             except MachineFault:
@@ -84,8 +97,7 @@ def _from(
 ) -> ReceivedTree:
     """The whole tree from one host."""
     reporter.phase(f"listing {wanted.name} at {source.label}", unit="")
-    listing = _listing(source, session)
-    _refuse_unsafe(listing, source)
+    listing = listed(source, session)
     with disk.machine(held.folder, None):
         held.keep_only({leaf.path for leaf in listing.leaves})
         missing = [leaf for leaf in listing.leaves if not held.holds(leaf, source.label)]
@@ -94,9 +106,18 @@ def _from(
     count = len(listing.leaves)
     if len(missing) < count:
         reporter.note(f"{wanted.name}: {count - len(missing):,} of {count:,} files are here from an earlier run")
+    if listing.unhashed:
+        reporter.note(f"{source.label} lists no hashes for {listing.unhashed:,} files: only lengths are checked")
     reporter.phase(f"{wanted.name} ({count:,} files) from {source.label}", total=total, done=total - needed)
     _Crew(listing, source, held, session, reporter).run(missing, connections)
-    return ReceivedTree(held.files, count, total, source.label, source.kind, held)
+    return ReceivedTree(held.files, count, total, source.label, source.kind, held, listing.unhashed)
+
+
+def listed(source: TreeSource, session: Session) -> Listing:
+    """What the host lists, every name judged. Raises RefusedInput for one that cannot become a file."""
+    listing = _listing(source, session)
+    _refuse_unsafe(listing, source)
+    return listing
 
 
 def _listing(source: TreeSource, session: Session) -> Listing:
@@ -117,19 +138,19 @@ def _refuse_unsafe(listing: Listing, source: TreeSource) -> None:
     if len(listing.leaves) > MOST_FILES:
         raise RefusedInput(f"{source.label} lists more than {MOST_FILES:,} files", fault="A14", phase="LIST")
     seen: set[str] = set()
-    folders = {parent.casefold() for leaf in listing.leaves for parent in _parents(leaf.path)}
+    folders = {folded(parent) for leaf in listing.leaves for parent in _parents(leaf.path)}
     for leaf in listing.leaves:
         reason, fault = unsafe_reason(leaf.path)
-        folded = leaf.path.casefold()
-        if not reason and folded in seen:
+        key = folded(leaf.path)
+        if not reason and key in seen:
             reason, fault = "is there twice, or differs from another name only in case", "A15"
-        if not reason and folded in folders:
+        if not reason and key in folders:
             reason, fault = "is a file and a folder", "A15"
         if reason:
             raise RefusedInput(
                 f"{source.label} lists {cleaned(leaf.path)!r}, which {reason}", fault=fault, phase="LIST"
             )
-        seen.add(folded)
+        seen.add(key)
 
 
 def _parents(path: str) -> list[str]:
@@ -292,6 +313,9 @@ class _Crew:
 
     def _name(self, fault: Fault, item: _Item) -> None:
         """Say in the fault of one file which one it is, and what is the good of another run."""
+        own = isinstance(fault, Closed) and fault.host == urlsplit(item.leaf.url).hostname
+        if own and self.listing.closed:  # of a content network it means that a link has expired
+            fault.message, fault.hint = self.listing.closed.message, self.listing.closed.hint
         whole = f"{item.leaf.path} was not delivered by {self.source.label}: {fault.message}"
         fault.message = self.session.redact(whole)
         fault.args = (fault.message,)

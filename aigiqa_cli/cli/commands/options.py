@@ -23,3 +23,10 @@ NeededDatabases = Annotated[list[str], typer.Argument(metavar="DB...", help="Dat
 Password = Annotated[
     str, typer.Option("--password", metavar="TEXT", help="Of encrypted archives; not the code of a share.")
 ]
+Accept = Annotated[
+    str,
+    typer.Option(
+        metavar="SHA256",
+        help="Take these bytes for right from now on, whatever the manifest pins; shown as locally accepted.",
+    ),
+]
