@@ -1,12 +1,25 @@
-"""What must hold of a data root at every instant. Shares no code with the package: it knows the contract, not us."""
+"""What must hold of a data root at every instant. Shares no code with the package: it knows the contract, not us.
+
+    python tests/invariants.py ROOT               at any instant
+    python tests/invariants.py ROOT --settled     after a command that ended well
+    python tests/invariants.py ROOT --swept       after gc as well
+    python tests/invariants.py ROOT --secret S    no file and no name below ROOT may hold S
+
+Exit status 0, or 1 and what does not hold. Only the standard library is needed; pyarrow and duckdb, where they are
+installed, read the root index too, and must see the same rows.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 import json
 import os
 import re
+import stat
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -59,6 +72,25 @@ def check_swept(root: Path) -> None:
     assert not strays
 
 
+def check_secret(root: Path, secret: bytes) -> None:
+    for parent, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            assert secret not in os.fsencode(name), f"a secret is in the name of {parent}/{name}"
+        for name in files:
+            path = Path(parent, name)
+            assert path.is_symlink() or secret not in path.read_bytes(), f"a secret is in {path}"
+
+
+def check_modes(root: Path) -> None:
+    """Nobody but owner and group may write anything; what is unfinished is for the owner alone."""
+    for path in root.rglob("*"):
+        mode = path.lstat().st_mode
+        assert stat.S_ISLNK(mode) or not mode & stat.S_IWOTH, f"everybody may write {path}"
+    for name in ("staging", "partial", "quarantine"):
+        folder = root / ".aigiqa" / name
+        assert not folder.exists() or not folder.stat().st_mode & 0o077, f"others may look into {folder}"
+
+
 def _record(path: Path) -> dict[str, tuple[int, str]]:
     content = json.loads(path.read_bytes())
     files = {name: (length, sha256) for name, length, sha256 in content["files"]}
@@ -93,3 +125,60 @@ def _index(path: Path, root: Path, recorded: dict[str, dict[str, tuple[int, str]
                 assert (root / cell).is_file()
     if settled:
         assert {row[0] for row in rows} == set(recorded)
+        ours = [path.parent / name / "index.csv" for name in sorted(recorded)]
+        assert len(rows) == sum(_count(index) for index in ours if index.is_file()), "rows are the union of the records"
+    _other_readers(path, len(rows))
+
+
+def _count(path: Path) -> int:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return sum(1 for _ in csv.reader(stream, strict=True)) - 1
+
+
+def _other_readers(path: Path, rows: int) -> None:
+    """Readers that share no code with each other agree on the number of rows."""
+    if not rows:
+        return
+    if "pyarrow" in sys.modules or _available("pyarrow"):
+        from pyarrow import csv as arrow
+
+        options = arrow.ParseOptions(newlines_in_values=True)
+        assert arrow.read_csv(path, parse_options=options).num_rows == rows, "pyarrow sees other rows"
+    if _available("duckdb"):
+        import duckdb
+
+        text = str(path).replace("'", "''")
+        found = duckdb.sql(f"SELECT count(*) FROM read_csv('{text}', all_varchar=true, header=true)").fetchall()
+        assert found == [(rows,)], "duckdb sees other rows"
+
+
+def _available(name: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(name) is not None
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description="Check a data root of aigiqa.")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--settled", action="store_true", help="a command has just ended well")
+    parser.add_argument("--swept", action="store_true", help="gc has just ended well")
+    parser.add_argument("--secret", default="", help="what must be nowhere below the root")
+    asked = parser.parse_args(words)
+    try:
+        assert asked.root.is_dir(), f"{asked.root} is no folder"
+        check(asked.root, settled=asked.settled or asked.swept)
+        check_modes(asked.root)
+        if asked.swept:
+            check_swept(asked.root)
+        if asked.secret:
+            check_secret(asked.root, asked.secret.encode())
+    except (AssertionError, ValueError, KeyError, csv.Error, OSError) as error:
+        print(f"violated: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(f"{asked.root}: all invariants hold")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import invariants
 import pytest
-from conftest import Command, kill
+from conftest import LIMIT, Command, kill
 from rigs import Rig
 
 OUTSIDE = ("home", "work", "user")
@@ -35,6 +37,11 @@ def killed(run: Command, delay: float, *words: str) -> bool:
             kill(process)
             return True
     return False
+
+
+def published(run: Command) -> dict[str, str]:
+    """What is published; what a killed writer left beside its file goes with gc."""
+    return {path: sha256 for path, sha256 in invariants.tree(run.root).items() if not path.endswith(".tmp")}
 
 
 Prepare = Callable[[Command], None]
@@ -77,7 +84,7 @@ def test_S01_killed_at_any_instant(run: Command, rig: Rig, tmp_path: Path, case:
             invariants.check(run.root, settled=False)
             run("fetch", "demo", code=0)
             invariants.check(run.root, settled=True)
-            assert invariants.tree(run.root) == good
+            assert published(run) == good
         except AssertionError:
             print(f"kill {number} after {delay:.4f} s of {span:.4f} s")
             raise
@@ -100,7 +107,7 @@ def test_S01_killed_while_removing(run: Command, rig: Rig) -> None:
         rig.did(hits=killed(run, span * rig.chance.uniform(0.4, 1.05), "remove", "demo"))
         run("fetch", "demo", code=0)
         invariants.check(run.root, settled=True)
-        assert invariants.tree(run.root) == good
+        assert published(run) == good
         assert list((run.root / ".aigiqa" / "quarantine").iterdir()) == [], "nothing of the user's was there"
     run("remove", "demo", code=0)
     run("gc", code=0)
@@ -125,3 +132,53 @@ def test_the_checker_sees_what_is_wrong(run: Command) -> None:
     (run.root / ".aigiqa" / "installed" / "demo.json").unlink()
     with pytest.raises(AssertionError):
         invariants.check(run.root, settled=True)
+
+
+def _appended(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _linked(path: Path) -> None:
+    kept = path.rename(path.with_name("elsewhere"))
+    path.symlink_to(kept)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "a record that is cut": lambda root: os.truncate(root / ".aigiqa/installed/demo.json", 100),
+    "a record of no files": lambda root: (root / ".aigiqa/installed/demo.json").write_text('{"files": []}'),
+    "a file that is gone": lambda root: (root / "demo/index.csv").unlink(),
+    "a file that is longer": lambda root: _appended(root / "demo/database.yaml", "#"),
+    "a file behind a link": lambda root: _linked(root / "demo/database.yaml"),
+    "a file of nobody": lambda root: (root / "demo/extra").write_bytes(b""),
+    "a folder without a record": lambda root: (root / "other").mkdir(),
+    "a row too few in the index": lambda root: os.truncate(
+        root / "index.csv", (root / "index.csv").read_bytes().rstrip(b"\n").rfind(b"\n") + 1
+    ),
+    "a row with a path that leads outside": lambda root: _appended(
+        root / "index.csv", "demo,x,demo/../../secret" + "," * 27 + "\n"
+    ),
+    "a quote that never ends": lambda root: _appended(root / "index.csv", '"'),
+    "what everybody may write": lambda root: os.chmod(root / "demo/index.csv", 0o666),
+    "an unfinished install that others may read": lambda root: os.chmod(root / ".aigiqa/staging", 0o755),
+    "a leftover": lambda root: (root / ".aigiqa/staging/demo-1").mkdir(),
+    "a temporary file": lambda root: (root / ".index.csv.1.tmp").write_bytes(b""),
+    "a secret": lambda root: (root / ".aigiqa/quarantine/note.json").write_text("hf_canary"),
+}
+
+
+def test_the_checker_is_a_program_of_its_own(run: Command) -> None:
+    """It shares no code with the package, and sees every kind of damage by itself."""
+    program = [sys.executable, "-I", invariants.__file__, str(run.root), "--swept", "--secret", "hf_canary"]
+    assert "aigiqa_cli" not in Path(invariants.__file__).read_text(encoding="utf-8")
+    installed(run)
+    kept = run.root.with_name("kept")
+    shutil.copytree(run.root, kept, symlinks=True)
+    assert subprocess.run(program, capture_output=True, check=False, timeout=LIMIT).returncode == 0
+    for name, damage in DAMAGES.items():
+        damage(run.root)
+        done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=LIMIT)
+        assert (done.returncode, done.stdout) == (1, ""), name
+        assert done.stderr.startswith("violated: "), name
+        shutil.rmtree(run.root)
+        shutil.copytree(kept, run.root, symlinks=True)

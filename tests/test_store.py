@@ -43,7 +43,6 @@ from aigiqa_cli.store import (
     read_records,
 )
 from aigiqa_cli.store import root as root_module
-from aigiqa_cli.store.records import remove_record
 from aigiqa_cli.store.staging import RECORD, abandoned, roll_forward
 
 HEADER = ",".join(COLUMNS) + "\n"
@@ -141,7 +140,7 @@ def test_X06_forged_path_in_a_record(root: Root, path: str) -> None:
     root.record("some").write_text(json.dumps(forged))
     with pytest.raises(IntegrityFault) as caught:
         read_record(root, "some")
-    assert caught.value.fault == "X01"
+    assert caught.value.fault == "X06"
     assert state_of(root, "some").word == DAMAGED
 
 
@@ -291,6 +290,19 @@ def test_S18_dead_staging_goes_and_what_has_no_owner_note_stays(root: Root, cont
     assert collect(context, dry_run=False) == listed
     assert not dead.folder.exists()
     assert (strange / "keep").exists()
+
+
+def test_S18_the_next_run_drops_what_a_dead_one_had_begun(root: Root) -> None:
+    dead, _ = stage(root)
+    os.close(dead._owner)
+    living, _ = stage(root)
+    unborn = root.staging / "some-0123456789abcdef"
+    unborn.mkdir()
+    other = root.staging / "other-0123456789abcdef"
+    other.mkdir()
+    assert not heal(root, "some")
+    assert set(root.staging.iterdir()) == {living.folder, other}
+    living.close()
 
 
 def test_S18_record_prepared_for_another_database_is_not_published(root: Root) -> None:
@@ -567,7 +579,7 @@ def test_states(root: Root, tmp_path: Path) -> None:
     shutil.rmtree(root.folder("some"))
     state = state_of(root, "some")
     assert (state.word, state.present, state.record is not None) == (DAMAGED, False, True)
-    remove_record(root, "some")
+    root.record("some").unlink()
     assert state_of(root, "some").word == "absent"
     manifest = tmp_path / "demo.yaml"
     manifest.write_text(DEMO.read_text().replace("version: 1\n", "version: 3\n", 1))

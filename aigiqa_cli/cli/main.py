@@ -6,23 +6,16 @@ import errno
 import gc
 import io
 import os
-import signal
+import stat
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
+from types import TracebackType
+from typing import Any, NoReturn
 
 from aigiqa_cli import __version__
+from aigiqa_cli.cli.signals import Stopped, answered, listen
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
-
-class Stopped(BaseException):
-    """A signal asked to stop. No KeyboardInterrupt: the parser would turn that into a silent exit."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def run() -> NoReturn:
@@ -32,11 +25,14 @@ def run() -> NoReturn:
     if "--version" in arguments and "--help" not in arguments:
         _version(arguments)
         sys.exit(0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells in the background want it
-            signal.signal(number, _stop)
+    listen()
+    _hide_secrets_in_tracebacks()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
-    code = _finished(arguments, _run(arguments))
+    try:
+        code = _finished(arguments, _run(arguments))
+        answered()
+    except Stopped as stopped:  # while a fault was being told
+        code = _stopped(arguments, stopped)
     gc.freeze()  # or the interpreter's last collection visits everything, only to free it with the process
     sys.exit(code)
 
@@ -62,18 +58,21 @@ def _version(arguments: Sequence[str]) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     from aigiqa_cli.errors import Exit
+    from aigiqa_cli.machine import machine_fault
 
+    os.umask(os.umask(0o022) | stat.S_IWOTH)  # a group may share a root; nothing is ever for everybody to write (C08)
     try:
         return _command(arguments)
     except BrokenPipeError:
         _silence_stdout()
         return int(Exit.DONE)
     except Stopped as stopped:
-        return _stopped(arguments, Exit.INTERRUPTED if stopped.number == signal.SIGINT else Exit.TERMINATED)
-    except OSError as error:
-        return _machine(arguments, error) if error.errno in _DISK else _bug(arguments, error)
+        return _stopped(arguments, stopped)
     except Exception as error:  # noqa: BLE001 - the edge: everything unforeseen is a bug and is shown as one
-        return _bug(arguments, error)
+        if isinstance(error, OSError) and error.errno in _DISK and not error.filename:
+            return _machine(arguments, error)
+        fault = machine_fault(error, "this command")
+        return _report(arguments, fault) if fault else _bug(arguments, error)
 
 
 def _command(arguments: Sequence[str]) -> int:
@@ -110,11 +109,10 @@ def _machine(arguments: Sequence[str], error: OSError) -> int:
     return _report(arguments, MachineFault(message, hint="free some space, or write elsewhere", fault="S04"))
 
 
-def _stopped(arguments: Sequence[str], code: int) -> int:
-    from aigiqa_cli.cli.desk import interrupted
-    from aigiqa_cli.errors import Exit
+def _stopped(arguments: Sequence[str], stopped: Stopped) -> int:
+    from aigiqa_cli.errors import Exit, interrupted
 
-    return _report(arguments, interrupted(Exit(code)))
+    return _report(arguments, interrupted(Exit(stopped.code)))
 
 
 def _bug(arguments: Sequence[str], error: Exception) -> int:
@@ -124,7 +122,27 @@ def _bug(arguments: Sequence[str], error: Exception) -> int:
     from aigiqa_cli.transport.redact import redact
 
     sys.stderr.write(redact("".join(traceback.format_exception(error)), os.environ))
-    return _report(arguments, bug("", error))
+    fault = bug("", error)
+    fault.message = redact(fault.message, os.environ)
+    return _report(arguments, fault)
+
+
+def _hide_secrets_in_tracebacks() -> None:
+    """What no handler catches passes the redactor too: threads, destructors, the start and the end (K07)."""
+    import threading
+
+    def show(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        import traceback
+
+        from aigiqa_cli.transport.redact import redact
+
+        sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace)), os.environ))
+
+    sys.excepthook = show
+    sys.unraisablehook = lambda told: show(told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda told: (
+        None if told.exc_type is SystemExit else show(told.exc_type, told.exc_value, told.exc_traceback)
+    )
 
 
 def _report(arguments: Sequence[str], fault: object) -> int:
@@ -145,10 +163,6 @@ def _report(arguments: Sequence[str], fault: object) -> int:
     return int(fault.exit_code)
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
-    raise Stopped(number)
-
-
 def _prepare_streams() -> None:
     """A stream that the caller closed (`>&-`) is None here, and its number would go to the next file that is opened."""
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
@@ -158,6 +172,22 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # U05: what the terminal cannot show is spelled out
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
+        sys.stderr = _unhindered(sys.stderr)
+
+
+def _unhindered(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """stderr as it was; but a full disk behind it, or a reader who has gone, does not stop the work (S04)."""
+
+    class Hindered(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            try:
+                return super().write(data) or 0
+            except OSError:
+                return len(data)
+
+    raw = io.BufferedWriter(Hindered(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", line_buffering=True)
 
 
 def _finished(arguments: Sequence[str], code: int) -> int:

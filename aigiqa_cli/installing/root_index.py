@@ -8,14 +8,16 @@ import secrets
 from collections.abc import Iterator
 
 from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Finding
+from aigiqa_cli.errors import Finding, IntegrityFault
 from aigiqa_cli.index import COLUMNS, Row, read_rows
+from aigiqa_cli.machine import is_passing
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import (
     ROOT_INDEX,
     Record,
     Root,
     fsync_folder,
+    installed_ids,
     locked,
     machine_faults,
     read_records,
@@ -23,6 +25,7 @@ from aigiqa_cli.store import (
     write_whole,
 )
 
+LEADS_ASTRAY = "a row leads to what is not its own"
 HEADER = (",".join(COLUMNS) + "\n").encode()
 
 
@@ -32,11 +35,11 @@ def rebuild(root: Root, reporter: Reporter) -> list[str]:
     Returns the ids whose own index is not as recorded; their rows are left out, and `verify` tells why. A file in its
     place that is not the one written last is somebody's: it moves to quarantine first (P5, X03).
     """
-    with locked(root, ROOT_INDEX, reporter), machine_faults("writing the root index", phase="INDEX"):
+    with locked(root, ROOT_INDEX, reporter), machine_faults("writing the root index", phase="INDEX", place=root.path):
         _set_foreign_aside(root, reporter)
         while True:
             before = list(read_records(root))
-            damaged = []
+            damaged = sorted(set(installed_ids(root)) - {record.database for record in before})
             digest = hashlib.sha256(HEADER)
             with whole_file(root.index) as stream:
                 stream.write(HEADER)
@@ -52,7 +55,9 @@ def rebuild(root: Root, reporter: Reporter) -> list[str]:
                 break
     if damaged:
         names = ", ".join(damaged)
-        reporter.note(f"not in the root index, because changed on disk: {names}; see aigiqa verify {names}")
+        reporter.note(
+            f"not in the root index, because they cannot be read or were changed: {names}; see aigiqa verify {names}"
+        )
     return damaged
 
 
@@ -101,15 +106,52 @@ def check(root: Root) -> list[Finding]:
 def rows(root: Root, records: list[Record]) -> Iterator[Row]:
     """Rows of these databases, from their own indexes."""
     for record in records:
-        yield from read_rows(root.folder(record.database) / "index.csv")
+        known = _paths(record)
+        for row in read_rows(root.folder(record.database) / "index.csv"):
+            if stray := _stray(row, record, known):
+                raise IntegrityFault(
+                    f"a row of the index of {record.database} leads to what is not its own: {stray!r}",
+                    hint=f"aigiqa verify --repair {record.database}",
+                    fault="X02",
+                    database=record.database,
+                    phase="INDEX",
+                )
+            yield row
+
+
+def astray(root: Root, record: Record) -> Finding | None:
+    """The first row of a database's index whose paths are not those of its record (X02)."""
+    path, known = root.folder(record.database) / "index.csv", _paths(record)
+    try:
+        for row in read_rows(path):
+            if stray := _stray(row, record, known):
+                return Finding(record.database, f"{record.database}/index.csv", LEADS_ASTRAY, "its own files", stray)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and is_passing(error):
+            raise
+        return Finding(record.database, f"{record.database}/index.csv", f"cannot be read: {error}", "an index")
+    return None
+
+
+def _stray(row: Row, record: Record, known: set[str]) -> str:
+    """What in a row is not the database's own; "" if all is."""
+    if row["database"] != record.database:
+        return row["database"] or "a row of no database"
+    return next((row[column] for column in ("image_path", "reference_path") if row[column] not in known), "")
+
+
+def _paths(record: Record) -> set[str]:
+    return {"", *(f"{record.database}/{file.path}" for file in record.files)}
 
 
 def _body(root: Root, record: Record) -> bytes | None:
     """The rows of one database's index, None if the file is not the recorded one."""
     try:
         data = (root.folder(record.database) / "index.csv").read_bytes()
-    except OSError:
+    except OSError as error:
+        if is_passing(error):
+            raise
         return None
-    if sha256_bytes(data) != record.index_sha256 or not data.startswith(HEADER):
+    if sha256_bytes(data) != record.index_sha256 or not data.startswith(HEADER) or astray(root, record):
         return None
     return data[len(HEADER) :]

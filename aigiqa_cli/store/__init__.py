@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from aigiqa_cli.store.durable import fsync_folder, machine_faults, whole_file, write_whole
+from aigiqa_cli.machine import machine_faults
+from aigiqa_cli.store.durable import fsync_folder, whole_file, write_whole
 from aigiqa_cli.store.locks import ROOT_INDEX, locked
+from aigiqa_cli.store.mending import Mend, is_sound, mend
 from aigiqa_cli.store.records import (
     Record,
     StoredFile,
@@ -13,11 +15,12 @@ from aigiqa_cli.store.records import (
     read_records,
 )
 from aigiqa_cli.store.root import Root, find_root
-from aigiqa_cli.store.staging import Staging, heal, staged, withdraw
+from aigiqa_cli.store.staging import Staging, heal, staged, unfinished, withdraw, withdrawn
 from aigiqa_cli.store.sweeping import Leftover, discard, drop_replaced, leftovers, retire
 
 __all__ = [
-    "ROOT_INDEX", "Leftover", "Record", "Root", "Staging", "StoredFile", "StoredSource", "discard", "drop_replaced",
-    "find_root", "fsync_folder", "heal", "installed_ids", "leftovers", "locked", "machine_faults", "read_record",
-    "read_records", "retire", "staged", "whole_file", "withdraw", "write_whole",
+    "ROOT_INDEX", "Leftover", "Mend", "Record", "Root", "Staging", "StoredFile", "StoredSource", "discard",
+    "drop_replaced", "find_root", "fsync_folder", "heal", "installed_ids", "is_sound", "leftovers", "locked",
+    "machine_faults", "mend", "read_record", "read_records", "retire", "staged", "unfinished", "whole_file", "withdraw",
+    "withdrawn", "write_whole",
 ]  # fmt: skip

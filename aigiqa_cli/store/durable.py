@@ -16,10 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from aigiqa_cli.errors import MachineFault
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+from aigiqa_cli.names import shortened
 
 
 def fsync_folder(folder: Path) -> None:
@@ -34,7 +31,7 @@ def fsync_folder(folder: Path) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes stand at `path` once the block has ended well, durably; otherwise nothing changes."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    part = path.with_name(f".{shortened(path.name, 200)}.{secrets.token_hex(6)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         with os.fdopen(os.open(part, flags, 0o644), "wb") as stream:
@@ -86,29 +83,3 @@ def _syncfs(folder: Path) -> bool:
         raise OSError(code, os.strerror(code), str(folder))
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def machine_faults(doing: str, *, phase: str = "") -> Iterator[None]:
-    """Turn the operating system's refusals into MachineFault (exit 7); other OSErrors stay what they are."""
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or ""
-        if error.errno in _FULL:
-            raise MachineFault(
-                f"{doing}: no space is left{f' at {where}' if where else ''}",
-                hint="free some space, or choose another root with --root; the same command then goes on",
-                fault="S04",
-                phase=phase,
-            ) from error
-        if error.errno in _DENIED:
-            raise MachineFault(
-                f"{doing}: {error.strerror}{f': {where}' if where else ''}",
-                hint="check who owns the root, or choose another one with --root",
-                fault="S08",
-                phase=phase,
-            ) from error
-        if error.errno == errno.EIO:
-            raise MachineFault(f"{doing}: the disk reports an error ({where})", fault="S07", phase=phase) from error
-        raise

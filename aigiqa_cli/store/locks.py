@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from aigiqa_cli import owners
 from aigiqa_cli.errors import TemporaryFault
+from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.store.durable import machine_faults
 from aigiqa_cli.store.root import Root
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 PATIENCE = 3600.0  # seconds to wait for another aigiqa; AIGIQA_LOCK_SECONDS changes it
 ROOT_INDEX = "index.csv"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @contextmanager
@@ -25,11 +30,12 @@ def locked(root: Root, name: str, reporter: Reporter) -> Iterator[None]:
     """Hold the lock of one database (or of the root index). A kernel lock: it is free when its holder is dead (C05)."""
     from filelock import FileLock, Timeout
 
+    root.refuse_links("" if name == ROOT_INDEX else name)
     path = root.locks / f"{name}.lock"
     lock = FileLock(path)
     try:
-        with machine_faults(f"locking {name}", phase="PLAN"):
-            lock.acquire(timeout=0)
+        with machine_faults(f"locking {name}", phase="PLAN", place=root.path):
+            _acquire(lock, reporter)
     except Timeout:
         reporter.note(f"waiting for another aigiqa that works on {name}{_holder(path)}")
         try:
@@ -46,6 +52,16 @@ def locked(root: Root, name: str, reporter: Reporter) -> Iterator[None]:
         lock.release()
 
 
+def _acquire(lock: BaseFileLock, reporter: Reporter) -> None:
+    """Take the lock at once; where the file system has none, go on without (S11, S21). Raises Timeout."""
+    try:
+        lock.acquire(timeout=0)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        reporter.detail(f"this file system has no locks: {error}")
+
+
 def _patience() -> float:
     try:
         return float(os.environ.get("AIGIQA_LOCK_SECONDS", PATIENCE))
@@ -54,15 +70,8 @@ def _patience() -> float:
 
 
 def owner_note() -> bytes:
-    """Who works here: enough to tell a living owner from a dead one with the same process number (C09)."""
-    return json.dumps({"host": socket.gethostname(), "boot": boot_id(), "pid": os.getpid(), "at": time.time()}).encode()
-
-
-def boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    """Who works here."""
+    return json.dumps(owners.note()).encode()
 
 
 def _holder(path: Path) -> str:

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
-from aigiqa_cli.names import unsafe_reason
-from aigiqa_cli.store.durable import fsync_folder, machine_faults
+from aigiqa_cli.machine import machine_faults
+from aigiqa_cli.names import is_database_id, unsafe_reason
 from aigiqa_cli.store.root import Root
 
 FORMAT = 1
+_SEAL = f',"seal":"{"0" * 64}"}}\n'
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class StoredSource:
-    """Where an asset's bytes came from, and what vouches for them: 'sha256', 'twin', or '' (nothing published does)."""
+    """Where an asset's bytes came from, and what vouches for them: 'sha256', 'twin', 'content', 'local' (the person at
+    this machine), or '' (nothing published does)."""
 
     asset: str
     role: str
@@ -66,6 +69,11 @@ class Record:
         return tuple(source.asset for source in self.sources if not source.proof)
 
     @property
+    def local(self) -> tuple[str, ...]:
+        """Assets that only the person at this machine vouches for."""
+        return tuple(source.asset for source in self.sources if source.proof == "local")
+
+    @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(file.bytes for file in self.files)
@@ -73,7 +81,8 @@ class Record:
     def to_bytes(self) -> bytes:
         content = {"record": FORMAT} | asdict(self)
         content["files"] = [[file.path, file.bytes, file.sha256] for file in self.files]
-        return (json.dumps(content, ensure_ascii=False, indent=None, separators=(",", ":")) + "\n").encode()
+        text = json.dumps(content, ensure_ascii=False, indent=None, separators=(",", ":")).encode()
+        return text[:-1] + b',"seal":"%s"}\n' % sha256_bytes(text).encode()
 
 
 def read_record(root: Root, database: str) -> Record | None:
@@ -89,46 +98,87 @@ def read_record_at(path: Path, database: str) -> Record | None:
     except FileNotFoundError:
         return None
     try:
-        return _parse(database, json.loads(data))
+        record = _parse(database, json.loads(data), _seal(data))
+        if b"\\ud" in data.lower():
+            record.to_bytes()  # half a character, which we never write, cannot be written
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityFault(
             f"the record of {database} is damaged: {error}",
             hint=f"install it again: aigiqa fetch --force {database}",
-            fault="X01",
+            fault=error.fault if isinstance(error, _Forged) else "X01",
             database=database,
         ) from None
+    return record
 
 
-def _parse(database: str, content: Any) -> Record:
-    if content.pop("record") > FORMAT:
+class _Forged(ValueError):
+    """A record that parses and says what no record of ours says."""
+
+    def __init__(self, problem: str, fault: str) -> None:
+        super().__init__(problem)
+        self.fault = fault
+
+
+def _seal(data: bytes) -> str:
+    """The SHA-256 of what stands before the seal, which ends a record: no bit of it may flip unseen (S10)."""
+    return sha256_bytes(data[: -len(_SEAL)] + b"}") if len(data) > len(_SEAL) else ""
+
+
+def _parse(database: str, content: Any, sealed: str) -> Record:
+    form = content.pop("record")
+    if type(form) is not int or form < 1:
+        raise ValueError("its format is no number")
+    if form > FORMAT:
         raise RefusedInput(
             f"{database} was installed by a newer aigiqa", hint="pip install --upgrade aigiqa", fault="S23"
         )
+    stated = content.pop("seal", sealed)  # records of the first days have none
     content["files"] = tuple(StoredFile(*entry) for entry in content["files"])
     content["sources"] = tuple(StoredSource(**entry) for entry in content["sources"])
     content["rejected"] = tuple(content["rejected"])
     content["warnings"] = tuple(content["warnings"])
     record = Record(**content)
-    if record.database != database or not record.files:
-        raise ValueError("it lists no files, or belongs to another database")
-    numbers = (record.rows, record.images, record.references, record.manifest_version)
-    words = (record.state, record.manifest_sha256, record.index_sha256)
-    if not all(type(number) is int for number in numbers) or not all(isinstance(word, str) for word in words):
-        raise ValueError("a field has another type")
+    if record.database != database or not is_database_id(database):
+        raise _Forged("it belongs to another database", "X06")
+    if not record.files:
+        raise _Forged("it lists no files", "X08")
+    _check_types(record)
     for file in record.files:
-        if type(file.bytes) is not int or not isinstance(file.path, str) or not isinstance(file.sha256, str):
-            raise ValueError(f"the entry {file.path!r} has another type")
         reason, _ = unsafe_reason(file.path)
-        if reason:  # X06: a forged record must not lead outside
-            raise ValueError(f"the path {file.path!r} {reason}")
+        if reason:
+            raise _Forged(f"the path {file.path!r} {reason}", "X06")
+    if len({file.path for file in record.files}) != len(record.files):
+        raise _Forged("it lists a file twice", "X06")
+    if stated != sealed:
+        raise ValueError("its content is not what was sealed")
     return record
+
+
+def _check_types(record: Record) -> None:
+    numbers = [record.rows, record.images, record.references, record.manifest_version, record.ignored]
+    words = [record.state, record.manifest_sha256, record.index_sha256, record.aigiqa, record.installed_at]
+    for source in record.sources:
+        numbers.append(source.bytes)
+        words += [source.asset, source.role, source.origin, source.name, source.sha256, source.proof]
+    for file in record.files:
+        numbers.append(file.bytes)
+        words += [file.path, file.sha256]
+    words += [*record.warnings, *record.splits, *record.splits.values()]
+    for finding in record.rejected:
+        words += [*finding, *finding.values()]
+    if not all(type(number) is int and number >= 0 for number in numbers) or type(record.partial) is not bool:
+        raise ValueError("a number is none")
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError("a text is none")
 
 
 def installed_ids(root: Root) -> list[str]:
     """Ids that have a record, sorted."""
     try:
         with machine_faults("reading the records"):
-            return sorted(path.stem for path in root.installed.iterdir() if path.suffix == ".json")
+            return sorted(
+                path.stem for path in root.installed.iterdir() if path.suffix == ".json" and is_database_id(path.stem)
+            )
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -142,8 +192,3 @@ def read_records(root: Root) -> Iterator[Record]:
             continue
         if record:
             yield record
-
-
-def remove_record(root: Root, database: str) -> None:
-    root.record(database).unlink(missing_ok=True)
-    fsync_folder(root.installed)

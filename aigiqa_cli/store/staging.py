@@ -13,20 +13,29 @@ flushed, so rolling forward is always right.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from aigiqa_cli import owners
+from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.errors import TemporaryFault
 from aigiqa_cli.store.durable import flush_tree, fsync_folder, write_whole
 from aigiqa_cli.store.locks import owner_note, try_flock
-from aigiqa_cli.store.records import Record, remove_record
+from aigiqa_cli.store.records import Record
 from aigiqa_cli.store.root import Root
 
 OWNER, TREE, RECORD, SCRATCH = "owner.json", "tree", "record.json", "scratch"
+CHECKSUMS = "checksums.sha256"
+_UNBORN = f".{OWNER}"
+_TRIES = 100
+_LONGEST_NOTE = 4096
 
 
 class Staging:
@@ -35,13 +44,15 @@ class Staging:
     def __init__(self, root: Root, database: str) -> None:
         self.root = root
         self.database = database
-        self.folder = root.staging / f"{database}-{secrets.token_hex(8)}"
-        self.folder.mkdir(mode=0o700)
+        self.folder, self._owner = _begun(root, database)
         self.tree = self.folder / TREE
         self.scratch = self.folder / SCRATCH
-        self._owner = _held_note(self.folder)
-        self.tree.mkdir(mode=0o755)
-        self.scratch.mkdir(mode=0o700)
+        try:
+            self.tree.mkdir(mode=0o755)
+            self.scratch.mkdir(mode=0o700)
+        except BaseException:
+            self.close()
+            raise
 
     def publish(self, record: Record) -> None:
         """Make the tree durable, then published, then committed. What was published before goes to `replaced`."""
@@ -57,14 +68,79 @@ class Staging:
         os.close(self._owner)
 
 
+def _begun(root: Root, database: str) -> tuple[Path, int]:
+    """A new staging folder and its owner note, open and locked. What `gc` takes for unborn and removes in the very
+    moment between folder and note is begun anew."""
+    for _ in range(_TRIES):
+        folder = root.staging / f"{database}-{secrets.token_hex(8)}"
+        folder.mkdir(mode=0o700)
+        try:
+            return folder, _held_note(folder)
+        except FileNotFoundError:
+            continue
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    raise TemporaryFault(f"another aigiqa keeps removing what is begun in {root.staging}", fault="C04", phase="PLAN")
+
+
 def _held_note(folder: Path) -> int:
     """The owner note, locked before it has its name: nobody can find it unlocked while its owner lives (S18)."""
-    temporary = folder / f".{OWNER}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try_flock(descriptor)
-    os.write(descriptor, owner_note())
-    os.rename(temporary, folder / OWNER)
+    descriptor = os.open(folder / _UNBORN, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with suppress(OSError):  # where there are no locks nobody takes us for dead either
+            try_flock(descriptor)
+        os.write(descriptor, owner_note())
+        os.rename(folder / _UNBORN, folder / OWNER)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def unborn(root: Root) -> list[Path]:
+    """Staging folders whose maker died before it had written its owner note: nothing else can be in them."""
+    return [folder for folder in _folders(root) if _is_unborn(folder)]
+
+
+def _is_unborn(folder: Path) -> bool:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return not names or (names == [_UNBORN] and is_free(folder / _UNBORN))
+
+
+def bury(folder: Path) -> None:
+    """Remove an unborn folder; nothing happens if it has come to life meanwhile."""
+    with suppress(OSError):
+        if is_free(folder / _UNBORN):
+            os.unlink(folder / _UNBORN)
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
+def is_free(path: Path) -> bool:
+    """Does nobody hold the lock of this owner note, and does its writer not live? False also where it cannot be
+    asked. The lock alone would do if every file system told the truth about locks (C06)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return try_flock(descriptor) and not owners.lives(_note(descriptor))
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _note(descriptor: int) -> dict[str, Any]:
+    try:
+        found = json.loads(os.read(descriptor, _LONGEST_NOTE))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager
@@ -78,18 +154,64 @@ def staged(root: Root, database: str) -> Iterator[Staging]:
 
 
 def roll_forward(root: Root, folder: Path, database: str) -> None:
-    """Finish a publication whose record is prepared. Safe to repeat at any point."""
-    published, tree = root.folder(database), folder / TREE
-    if tree.exists():
-        if published.exists():
-            _keep_former_record(root, folder.name, database)
-            os.rename(published, root.replaced / folder.name)
-            fsync_folder(root.replaced)
-        os.rename(tree, published)
-        fsync_folder(root.path)
-    os.rename(folder / RECORD, root.record(database))
+    """Finish a publication whose record is prepared. Safe to repeat at any point.
+
+    Where locks lie another process may publish the same database at the same moment (C06). Then one of the two is
+    published and recorded, and it is never the record of the one with the files of the other: TemporaryFault.
+    """
+    _publish_tree(root, folder, database)
+    former = _bytes(root.record(database))
+    with suppress(FileNotFoundError):  # somebody else has finished it
+        os.rename(folder / RECORD, root.record(database))
     fsync_folder(root.installed)
     shutil.rmtree(folder, ignore_errors=True)
+    if not _is_recorded(root, database, _bytes(root.record(database))):
+        if former is not None and _is_recorded(root, database, former):
+            write_whole(root.record(database), former)
+        raise TemporaryFault(
+            f"another aigiqa published {database} at the same moment", hint="try again", fault="C06", phase="PUBLISH"
+        )
+
+
+def _publish_tree(root: Root, folder: Path, database: str) -> None:
+    published, tree, name = root.folder(database), folder / TREE, folder.name
+    for _ in range(_TRIES):
+        if not tree.exists():
+            return
+        if published.exists():
+            if (root.replaced / name).exists():
+                name = f"{database}-{secrets.token_hex(8)}"
+            _keep_former_record(root, name, database)
+            with suppress(FileNotFoundError):
+                os.rename(published, root.replaced / name)
+            fsync_folder(root.replaced)
+        try:
+            os.rename(tree, published)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            continue  # another process published it meanwhile
+        fsync_folder(root.path)
+        return
+    raise TemporaryFault(f"other processes keep publishing {database}", fault="C06", phase="PUBLISH")
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _is_recorded(root: Root, database: str, record: bytes | None) -> bool:
+    """Are the published files those of this record? Its list of checksums stands for all of them."""
+    if record is None:
+        return False
+    recorded = {path: sha256 for path, _, sha256 in json.loads(record)["files"]}
+    found = _bytes(root.folder(database) / CHECKSUMS)
+    return sha256_bytes(found) == recorded.get(CHECKSUMS) if found is not None else CHECKSUMS not in recorded
 
 
 def _keep_former_record(root: Root, name: str, database: str) -> None:
@@ -99,46 +221,77 @@ def _keep_former_record(root: Root, name: str, database: str) -> None:
 
 
 def withdraw(root: Root, database: str) -> Path:
-    """Take a published database back: its folder goes to `replaced` with its record beside, then the record goes.
+    """Take a published database back: its record goes to `replaced`, which is the point of no return, then its folder.
 
     Returns the former folder, which `retire` empties; a run that is killed in between is finished by the next one.
     """
-    name = f"{database}-{secrets.token_hex(8)}"
+    note = root.replaced / f"{database}-{secrets.token_hex(8)}.json"
+    os.rename(root.record(database), note)
+    fsync_folder(root.installed)
+    fsync_folder(root.replaced)
+    return _follow(root, note, database)
+
+
+def _follow(root: Root, note: Path, database: str) -> Path:
+    """The folder goes where its record has gone."""
+    former = note.with_suffix("")
     if root.folder(database).exists():
-        _keep_former_record(root, name, database)
-        os.rename(root.folder(database), root.replaced / name)
+        os.rename(root.folder(database), former)
         fsync_folder(root.replaced)
         fsync_folder(root.path)
-    remove_record(root, database)
-    return root.replaced / name
+    else:
+        former.mkdir()  # there is nothing left to retire but the note
+    return former
+
+
+def withdrawn(root: Root, database: str = "") -> list[Path]:
+    """Notes of databases (or of one) that were taken back, and whose folder has not been retired yet."""
+    try:
+        notes = sorted(path for path in root.replaced.iterdir() if path.suffix == ".json")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    named = [(path, path.stem.rpartition("-")[0]) for path in notes]
+    return [path for path, name in named if database in ("", name) and not root.record(name).exists()]
 
 
 def heal(root: Root, database: str) -> bool:
-    """Finish a publication of `database` that a dead process left half done. Call with the database's lock held."""
+    """Finish a publication of `database` that a dead process left half done, and drop what it had only begun (S18).
+    Call with the database's lock held."""
     healed = False
     for folder in abandoned(root, database):
-        if (folder / RECORD).exists() and _prepared_for(folder, database):
+        if not (folder / RECORD).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        elif _prepared_for(folder, database):
             roll_forward(root, folder, database)
+            healed = True
+    for folder in unborn(root):
+        if folder.name.rpartition("-")[0] == database:
+            bury(folder)
+    for note in withdrawn(root, database):
+        if not note.with_suffix("").exists():
+            _follow(root, note, database)
             healed = True
     return healed
 
 
+def unfinished(root: Root) -> list[str]:
+    """Databases whose publication or removal a dead process left half done."""
+    prepared = {folder.name.rpartition("-")[0] for folder in abandoned(root) if (folder / RECORD).exists()}
+    halfway = {note.stem.rpartition("-")[0] for note in withdrawn(root) if not note.with_suffix("").exists()}
+    return sorted(prepared | halfway)
+
+
 def abandoned(root: Root, database: str = "") -> list[Path]:
     """Staging folders whose owner is dead, of one database or of all. A missing owner note means: keep (S18)."""
-    found = []
-    for folder in sorted(root.staging.iterdir()) if root.staging.is_dir() else ():
-        if database and folder.name.rpartition("-")[0] != database:
-            continue
-        try:
-            descriptor = os.open(folder / OWNER, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            if try_flock(descriptor):
-                found.append(folder)
-        finally:
-            os.close(descriptor)
-    return found
+    wanted = [folder for folder in _folders(root) if database in ("", folder.name.rpartition("-")[0])]
+    return [folder for folder in wanted if is_free(folder / OWNER)]
+
+
+def _folders(root: Root) -> list[Path]:
+    try:
+        return sorted(root.staging.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _prepared_for(folder: Path, database: str) -> bool:

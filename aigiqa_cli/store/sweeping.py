@@ -11,13 +11,14 @@ from pathlib import Path
 
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
+from aigiqa_cli.names import ASIDE, shortened
 from aigiqa_cli.store.durable import fsync_folder
 from aigiqa_cli.store.locks import try_flock
-from aigiqa_cli.store.records import read_record_at, read_records
+from aigiqa_cli.store.records import installed_ids, read_record_at, read_records
 from aigiqa_cli.store.root import Root
-from aigiqa_cli.store.staging import RECORD, abandoned
+from aigiqa_cli.store.staging import RECORD, abandoned, bury, unborn
 
-REPLACED = "replaced"
+REPLACED, UNBORN = "replaced", "staging that was never begun"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # as `whole_file` names them
 
 
@@ -33,15 +34,18 @@ class Leftover:
 def leftovers(root: Root) -> list[Leftover]:
     """Everything that `gc` may remove: dead runs, unfinished downloads, former folders, archives of no record."""
     found = [Leftover(path, "staging", _size(path)) for path in abandoned(root) if not (path / RECORD).exists()]
+    found += [Leftover(path, UNBORN, _size(path)) for path in unborn(root)]
     found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if _superseded(root, path)]
     found += [Leftover(path, "partial download", _size(path)) for path in _entries(root.partial) if _unheld(path)]
     found += [Leftover(path, "temporary file", _size(path)) for path in _temporaries(root) if _unheld(path)]
-    kept = {source.sha256 for record in read_records(root) for source in record.sources}
-    found += [
-        Leftover(path, "archive of nothing installed", _size(path))
-        for path in _entries(root.archives)
-        if path.name not in kept
-    ]
+    records = list(read_records(root))
+    kept = {source.sha256 for record in records for source in record.sources}
+    if len(records) == len(installed_ids(root)):  # what a record that cannot be read keeps, nobody knows (S23)
+        found += [
+            Leftover(path, "archive of nothing installed", _size(path))
+            for path in _entries(root.archives)
+            if path.name not in kept
+        ]
     return found
 
 
@@ -49,6 +53,8 @@ def discard(root: Root, leftover: Leftover) -> None:
     """Remove one leftover; of a former folder only what its record owned, unchanged."""
     if leftover.kind == REPLACED:
         retire(root, leftover.path)
+    elif leftover.kind == UNBORN:
+        bury(leftover.path)
     elif leftover.path.is_dir() and not leftover.path.is_symlink():
         shutil.rmtree(leftover.path)
     else:
@@ -79,7 +85,7 @@ def retire(root: Root, folder: Path) -> list[Path]:
         record = None
     owned = {file.path: file.sha256 for file in record.files} if record else {}
     changed = []
-    for parent, folders, names in os.walk(folder, topdown=False):
+    for parent, folders, names in os.walk(folder, topdown=False, onerror=_not_listed):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in (*names, *links):
             path = Path(parent) / name
@@ -88,9 +94,15 @@ def retire(root: Root, folder: Path) -> list[Path]:
                 path.unlink()
             elif relative in owned or not _sent_home(root, database, path, relative):
                 changed.append(_set_aside(root, database, path))
+        if os.path.samefile(parent, folder):
+            note.unlink(missing_ok=True)  # before the folder: no note is ever alone
         os.rmdir(parent)
-    note.unlink(missing_ok=True)
     return changed
+
+
+def _not_listed(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one."""
+    raise error
 
 
 def _is_ours(path: Path, sha256: str, successor: Path) -> bool:
@@ -119,7 +131,7 @@ def _sent_home(root: Root, database: str, path: Path, relative: str) -> bool:
 
 
 def _set_aside(root: Root, database: str, path: Path) -> Path:
-    aside = root.quarantine / f"{database}-{secrets.token_hex(4)}-{path.name}"
+    aside = root.quarantine / f"{database}-{secrets.token_hex(4)}-{shortened(path.name, ASIDE)}"
     os.rename(path, aside)
     fsync_folder(root.quarantine)
     return aside
@@ -127,7 +139,7 @@ def _set_aside(root: Root, database: str, path: Path) -> Path:
 
 def _temporaries(root: Root) -> list[Path]:
     """What writers that were killed left beside the files that they were to replace."""
-    folders = (root.path, root.installed, root.replaced, root.quarantine)
+    folders = (root.path, root.internal, root.installed, root.replaced, root.quarantine)
     return [path for folder in folders for path in _entries(folder) if _TEMPORARY.fullmatch(path.name)]
 
 
@@ -144,6 +156,8 @@ def _unheld(path: Path) -> bool:
         return False
     try:
         return try_flock(descriptor)
+    except OSError:  # no locks here: what nobody can vouch for stays
+        return False
     finally:
         os.close(descriptor)
 
