@@ -644,3 +644,19 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 def test_public_names():
     assert set(exports.__all__) == {"FORMATS", "Format", "Row", "Scale", "export", "select"}
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_T16_formulas_are_data_everywhere_but_in_an_export_for_spreadsheets(text: str) -> None:
+    from aigiqa_cli.exports.columns import for_spreadsheets
+    from aigiqa_cli.index import COLUMNS
+
+    row = dict.fromkeys(COLUMNS, "") | {"prompt": text, "mos_quality": "-0.5", "image_id": "a.png"}
+    (shown,) = for_spreadsheets([row])
+    assert shown == row | {"prompt": "'" + text}
+    plain = io.BytesIO()
+    export([row], ["prompt"], "csv", plain)
+    assert list(csv.reader(io.StringIO(plain.getvalue().decode(), newline="")))[1] == [text]

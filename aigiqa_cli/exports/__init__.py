@@ -19,6 +19,7 @@ from aigiqa_cli.exports.columns import Row, Scale, choose, suggestion
 from aigiqa_cli.exports.jsonl import write_jsonl
 from aigiqa_cli.exports.parquet import write_parquet
 from aigiqa_cli.exports.text import write_csv, write_tsv
+from aigiqa_cli.names import shortened
 
 __all__ = ["FORMATS", "Format", "Row", "Scale", "export", "select"]
 
@@ -92,7 +93,7 @@ def _whole(target: Path) -> Iterator[BinaryIO]:
             yield stream
         return
     target = target.resolve()  # a link stays a link to the new file
-    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    part = target.with_name(f".{shortened(target.name, 200)}.{secrets.token_hex(6)}.part")
     try:
         with open(part, "xb") as stream:
             yield stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Literal, NoReturn
 
@@ -69,6 +69,18 @@ def json_object(text: str) -> str:
         raise ValueError(text)  # noqa: TRY004 - what the callers of a conversion expect
     # Line ends inside valid JSON are white space between its parts, never data.
     return text.replace("\r", " ").replace("\n", " ")
+
+
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r")
+
+
+def for_spreadsheets(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows with a `'` before every text that a spreadsheet would take for a formula (T16). Numbers stay."""
+    from aigiqa_cli.index import KINDS
+
+    texts = [column for column, kind in KINDS.items() if kind in ("text", "json")]
+    for row in rows:
+        yield {**row, **{column: "'" + row[column] for column in texts if row[column].startswith(_ACTIVE)}}
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli.errors import Finding, RefusedInput
+from aigiqa_cli.manifest.catalogue_ids import fault_id
 from aigiqa_cli.manifest.reading import Located, Place, YamlFault, read, show
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _refusal(path: Path, faults: list[YamlFault], hint: str = "") -> RefusedInpu
     return RefusedInput(
         f"the manifest {path} has {count}",
         hint=hint or f"correct the file, then: aigiqa lint {path}",
-        fault="M11",
+        fault=fault_id(ordered),
         phase="PLAN",
         findings=findings,
     )

@@ -10,6 +10,7 @@ from aigiqa_cli.manifest.base import Strict
 from aigiqa_cli.manifest.scalars import Count, Day, Flag, RelativePath, Repository, Revision, Sha256, Text, Url
 
 MAX_MIRRORS = 20
+MAX_VOLUMES = 1_000
 
 Kind = Literal[
     "http", "github", "huggingface", "modelscope", "gdrive", "builtin", "baidu", "quark", "terabox", "onedrive"
@@ -70,6 +71,31 @@ class Twin(Strict):
     note: Text
 
 
+class LocalTwin(Twin):
+    """Bytes that a person accepted on this machine; never in a manifest (N31)."""
+
+
+class Volume(Strict):
+    """One part of an archive that was published in several: nothing is joined before every part is proven (N27)."""
+
+    name: RelativePath
+    bytes: Count
+    sha256: Sha256
+    mirrors: Annotated[tuple[Mirror, ...], Field(max_length=MAX_MIRRORS)] = ()
+
+    @property
+    def published_name(self) -> str:
+        return self.name
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        return (self.sha256,)
+
+    @property
+    def is_tree(self) -> bool:
+        return False
+
+
 class Asset(Strict):
     """One published file. `bytes` and `sha256` only where public material states them."""
 
@@ -82,6 +108,7 @@ class Asset(Strict):
     sha256: Sha256 | Literal[""] = ""
     content_sha256: Sha256 | Literal[""] = ""  # over published names, lengths and hashes of the images, sorted
     twins: tuple[Twin, ...] = ()
+    volumes: tuple[Volume, ...] = ()  # of a split archive, in order; `bytes` and `sha256` are those of all end to end
     advisory: Flag = False  # the hashes are those of copies that others carry: other bytes may be right as well
     optional: Flag = False
     password: Text = ""  # of the archive itself, where it is published; the code of a share is another thing
@@ -99,14 +126,50 @@ class Asset(Strict):
             raise ValueError("a mirror of kind huggingface needs path")
         return self
 
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        """The parts of a split archive are at least two different files, and the only way to get it."""
+        if not self.volumes:
+            return self
+        names = [volume.name.casefold() for volume in self.volumes]
+        if not 2 <= len(names) <= MAX_VOLUMES or len(set(names)) < len(names):  # noqa: PLR2004 - one is no set
+            raise ValueError(f"volumes are 2 to {MAX_VOLUMES} files with different names")
+        if not self.is_archive or self.role not in ("images", "references"):
+            raise ValueError("only an archive with images or references has volumes")
+        if self.mirrors:
+            raise ValueError("an asset has mirrors or volumes, which have mirrors of their own; not both")
+        if self.bytes is not None and self.bytes != sum(volume.bytes for volume in self.volumes):
+            raise ValueError("bytes is not the sum of the volumes")
+        return self
+
     @property
     def published_name(self) -> str:
         return self.file or self.name
 
     @property
+    def size(self) -> int | None:
+        """Bytes to be downloaded, where that is known."""
+        return sum(volume.bytes for volume in self.volumes) if self.volumes else self.bytes
+
+    @property
+    def parts(self) -> tuple[Asset | Volume, ...]:
+        """Itself and its volumes: all that mirrors are named for."""
+        return (self, *self.volumes)
+
+    @property
+    def every_mirror(self) -> tuple[Mirror, ...]:
+        """Those of its volumes, if it is published in several."""
+        return tuple(mirror for part in self.parts for mirror in part.mirrors)
+
+    @property
     def accepted(self) -> tuple[str, ...]:
         """Every hash that proves this content, the pinned one first."""
         return tuple(h for h in (self.sha256, *(twin.sha256 for twin in self.twins)) if h)
+
+    @property
+    def local(self) -> tuple[str, ...]:
+        """Hashes that only the person at this machine vouches for."""
+        return tuple(twin.sha256 for twin in self.twins if isinstance(twin, LocalTwin))
 
     @property
     def is_tree(self) -> bool:

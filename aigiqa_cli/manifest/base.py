@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Dimension = Literal["quality", "alignment", "authenticity", "overall"]
-TableFormat = Literal["csv", "tsv", "json", "jsonl", "xlsx", "mat"]
+TableFormat = Literal["csv", "tsv", "txt", "json", "jsonl", "xlsx", "mat"]
 
 
 class Strict(BaseModel):

@@ -127,6 +127,7 @@ class Score(Strict):
     raw_std: Text = ""  # on another scale: goes to extra.raw_std_D
     range: tuple[Number, Number]
     scale: Literal["10", "100", "1000", ""] = ""  # a declared decimal shift of the published text
+    scale_up_to: Number | None = None  # the shift is for a column whose largest number is at most this, for no other
     optional: Flag = False  # rows without this score are expected
     raters: Count | None = None
     method: Text = ""
@@ -136,6 +137,8 @@ class Score(Strict):
     def _ordered(self) -> Self:
         if self.range[0] >= self.range[1]:
             raise ValueError("expected range: [lowest, highest]")
+        if self.scale_up_to is not None and (not self.scale or self.std):
+            raise ValueError("scale_up_to is for a score with a scale, and says nothing of an std")
         return self
 
 
@@ -235,9 +238,12 @@ class LabelSource(Strict):
         unknown = sorted({column for column in self.named_columns() if column not in known})
         if unknown:
             raise ValueError(f"no table has the column {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-        lacking = {name for table in self.tables for name in table.may_lack} & set(self.needed_columns())
+        optional = {score.mos for score in self.scores.values() if score.optional}
+        lacking = {name for table in self.tables for name in table.may_lack} & set(self.needed_columns()) - optional
         if lacking:
-            raise ValueError(f"{', '.join(sorted(lacking))} may be missing, so only extra may name it")
+            raise ValueError(
+                f"{', '.join(sorted(lacking))} may be missing, so only extra and optional scores may name it"
+            )
         published = {column for table in self.tables for column in table.columns}
         for pattern in self.extract.values():
             if hidden := sorted(published & set(compile_pattern(pattern).groupindex)):

@@ -21,7 +21,7 @@ from aigiqa_cli.manifest.labels import (
     Table,
     Target,
 )
-from aigiqa_cli.manifest.scalars import Count, Flag, Number, RelativePath, Sha256, Slug, Text, Url
+from aigiqa_cli.manifest.scalars import Count, DatabaseId, Flag, Number, RelativePath, Sha256, Slug, Text, Url
 from aigiqa_cli.manifest.splits import Published, Rule, Split, SplitFile
 
 SCHEMA = 1
@@ -135,7 +135,7 @@ class Database(Strict):
 
     schema_: Annotated[Count, Field(alias="schema")]
     version: Count
-    id: Slug
+    id: DatabaseId
     aliases: tuple[Slug, ...] = ()
     title: Text
     summary: Text
@@ -158,6 +158,11 @@ class Database(Strict):
     def assets_of(self, *roles: Role) -> tuple[Asset, ...]:
         """Assets of these roles that an install needs: repacks and optional ones are left out."""
         return tuple(a for a in self.assets if a.role in roles and not a.substitutes and not a.optional)
+
+    @property
+    def label_tables(self) -> tuple[Asset, ...]:
+        """Every label table that there is, the optional ones too."""
+        return tuple(asset for asset in self.assets if asset.role == "labels")
 
     @model_validator(mode="after")
     def _refer(self) -> Self:

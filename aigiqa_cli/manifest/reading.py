@@ -15,7 +15,9 @@ from typing import Any
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
 NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"(?!\r\Z)[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 Place = tuple[str | int, ...]
 
@@ -66,7 +68,7 @@ def read(data: bytes) -> Located:
         line = data.count(b"\n", 0, error.start) + 1
         result.faults.append(YamlFault(line, "the file is not UTF-8", "UTF-8", f"byte {data[error.start]:#04x}"))
         return result
-    for number, content in enumerate(text.splitlines(), 1):
+    for number, content in enumerate(text.split("\n"), 1):  # splitlines() would swallow the controls that it ends at
         if bad := _CONTROL.search(content):
             result.faults.append(YamlFault(number, "control character", "printable text", f"U+{ord(bad[0]):04X}"))
     if not result.faults:
@@ -101,6 +103,8 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self._fault(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")
+        except yaml.reader.ReaderError as error:
+            self._fault(text.count("\n", 0, error.position) + 1, f"not YAML: {error.reason}")
 
     def _fault(self, line: int, problem: str, expected: str = "", found: str = "", place: Place = ()) -> None:
         self.result.faults.append(YamlFault(line, problem, expected, found, show(place)))
@@ -158,8 +162,10 @@ class _Builder:
                 self._node(yaml, next(self.events), (*place, "?"))
                 continue
             key: str = event.value
-            if event.anchor is not None or event.tag is not None or key == "<<":
-                self._fault(line, "anchors, tags and merge keys are not allowed", "plain keys", key, place)
+            if event.tag is not None:
+                self._fault(line, "tags are not allowed", "plain keys", str(event.tag), place)
+            elif event.anchor is not None or key == "<<":
+                self._fault(line, "anchors and merge keys are not allowed", "plain keys", key, place)
             if key in entries:
                 first = self.result.lines[(*place, key)]
                 self._fault(line, f"the key stands twice (first on line {first})", "each key once", key, place)

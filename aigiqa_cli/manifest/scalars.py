@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from aigiqa_cli.names import safe_relative_path
+from aigiqa_cli.names import is_database_id, safe_relative_path
 from aigiqa_cli.patterns import compile_pattern
 
 MAX_PATTERN = 500
@@ -72,8 +72,14 @@ def _pattern(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[\x21-\x7e]*)?", value) or "#" in value:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[\x21-\x5b\x5d-\x7e]*)?", value) or "#" in value:
         raise ValueError("expected an http(s) URL in ASCII without user name or fragment")
+    return value
+
+
+def _database_id(value: str) -> str:
+    if not is_database_id(value):
+        raise ValueError("a database cannot be called so: its id is also the name of its folder, on every platform")
     return value
 
 
@@ -84,6 +90,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Day = Annotated[date, BeforeValidator(_date)]
 Sha256 = Annotated[str, BeforeValidator(_matching("[0-9a-f]{64}", "64 lower-case hexadecimal digits (SHA-256)"))]
 Slug = Annotated[str, BeforeValidator(_matching(r"[a-z0-9][a-z0-9._-]{0,63}", "a slug such as stable-diffusion-1.5"))]
+DatabaseId = Annotated[Slug, AfterValidator(_database_id)]
 Revision = Annotated[str, BeforeValidator(_matching(r"[A-Za-z0-9._/-]{1,64}", "a commit or branch"))]
 Repository = Annotated[str, BeforeValidator(_matching(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "owner/name"))]
 RelativePath = Annotated[str, AfterValidator(safe_relative_path)]

@@ -12,6 +12,7 @@ from aigiqa_cli import exports
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import IntegrityFault, UsageFault
 from aigiqa_cli.exports import Row, Scale
+from aigiqa_cli.exports.columns import for_spreadsheets
 from aigiqa_cli.installing import root_index
 from aigiqa_cli.states import ABSENT, state_of
 from aigiqa_cli.store import Record, installed_ids
@@ -26,6 +27,7 @@ class Selection:
     split: str = ""
     scale: Scale = ""
     exact: bool = False
+    spreadsheet: bool = False
 
 
 def chosen(context: Context, names: Sequence[str]) -> list[Record]:
@@ -54,6 +56,8 @@ def export(
     if selection.split:
         rows = _with_split(context, records, selection.split, rows)
     kept, columns = exports.select(rows, where=selection.where, columns=selection.columns, scale=selection.scale)
+    if selection.spreadsheet:
+        kept = for_spreadsheets(kept)
     try:
         return exports.export(kept, columns, form, target, exact=selection.exact)
     except ValueError as error:

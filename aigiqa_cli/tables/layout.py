@@ -9,6 +9,7 @@ from aigiqa_cli.errors import Finding, RefusedInput
 
 MAX_CELL = 1 << 20
 MAX_ROWS = 10_000_000
+MAX_COLUMNS = 256
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,14 @@ class Layout:
         """Where the declared columns stand in a row, if there may be others beside them."""
         return tuple(list(found).index(name) for name in self.columns) if self.others else None
 
-    def refusal(self, line: int, problem: str, expected: str = "", found: str = "", fault: str = "") -> RefusedInput:
-        """A fault that names file and line (0: the whole file), what was expected and what was found."""
+    def refusal(
+        self, line: int, problem: str, expected: str = "", found: str = "", fault: str = "", hint: str = ""
+    ) -> RefusedInput:
+        """A fault that names file and line (0: the whole file), what was expected and what was found. In a hint, DB
+        stands for the database, which is not known here."""
         where = f"{self.name}:{line}" if line else self.name
         sides = [f"expected {expected}"] if expected else []
         sides += [f"found {found}"] if found else []
         detail = f" ({', '.join(sides)})" if sides else ""
         findings = [Finding("", where, problem, expected, found)]
-        return RefusedInput(f"{where}: {problem}{detail}", fault=fault, phase="SCORES", findings=findings)
+        return RefusedInput(f"{where}: {problem}{detail}", hint=hint, fault=fault, phase="SCORES", findings=findings)

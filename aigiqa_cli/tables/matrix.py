@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, BinaryIO
 
+from aigiqa_cli.errors import RefusedInput
+from aigiqa_cli.tables import mat_elements
 from aigiqa_cli.tables.layout import MAX_ROWS, Layout
 
-HDF5 = b"\x89HDF"
-MAX_BYTES = 512 << 20
+HDF5 = b"\x89HDF\r\n\x1a\n"
+MAX_BYTES = 256 << 20
 
 
 def rows(stream: BinaryIO, layout: Layout) -> Iterator[tuple[int, Sequence[str]]]:
@@ -22,36 +26,60 @@ def rows(stream: BinaryIO, layout: Layout) -> Iterator[tuple[int, Sequence[str]]
         yield number, [repr(value) for value in values]
 
 
+def looks_like_one(head: bytes) -> bool:
+    """Is what begins like this a MATLAB file, of whatever version?"""
+    return head.startswith(b"MATLAB ") or _is_hdf5(head) or mat_elements.begins_as_version_4(head)
+
+
+def refuse_version(head: bytes, layout: Layout) -> None:
+    """Raises RefusedInput (T13) for a file of version 7.3: that is another format under the same name."""
+    named = head.startswith(b"MATLAB 7.3")
+    if named or _is_hdf5(head):
+        what = "a MATLAB 7.3 file" if named else "an HDF5 file, as MATLAB 7.3 writes them"
+        hint = "save it in MATLAB with -v7; or leave it out: aigiqa fetch --labels-only DB"
+        raise layout.refusal(0, what, "version 4 to 7", "version 7.3 (HDF5)", "T13", hint)
+
+
+def _is_hdf5(head: bytes) -> bool:
+    return HDF5 in (head[: len(HDF5)], head[512 : 512 + len(HDF5)])
+
+
 def _variables(stream: BinaryIO, layout: Layout) -> list[tuple[str, Any]]:
-    """Sizes are checked before anything is loaded, and only what is declared is loaded (T13)."""
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
+    """Names and sizes are read and checked by us, and the library is given what is declared and nothing else (T13)."""
+    from scipy.io import loadmat
 
-    head = stream.read(512)
-    stream.seek(0)
-    if HDF5 in head[:8] or b"MATLAB 7.3" in head[:128]:
-        raise layout.refusal(0, "a MATLAB 7.3 file", "version 4 to 7", "version 7.3 (HDF5)", "T13")
+    data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise layout.refusal(0, "the file is too large", f"at most {MAX_BYTES} bytes", fault="T13")
+    refuse_version(data, layout)
     try:
-        listed = {name: shape for name, shape, _ in whosmat(stream)}
-        missing = [name for name in layout.columns if name not in listed]
-        if missing:
-            found = ", ".join(sorted(listed)) or "none"
-            raise layout.refusal(0, f"missing variable {', '.join(missing)}", ",".join(layout.columns), found, "T08")
-        for name in layout.columns:
-            if _count(listed[name]) > MAX_ROWS:
-                raise layout.refusal(0, f"the variable {name} is too large", f"at most {MAX_ROWS} numbers", fault="T13")
-        stream.seek(0)
-        loaded = loadmat(stream, variable_names=list(layout.columns))
-    except (MatReadError, ValueError, TypeError, OSError, EOFError, NotImplementedError) as error:
-        raise layout.refusal(0, f"not a readable MATLAB file: {error}", fault="T13") from None
-    return [(name, loaded[name]) for name in layout.columns]
+        wanted = _wanted(layout, data)
+        loaded = loadmat(io.BytesIO(mat_elements.sound_file(data, wanted)))
+        return [(name, loaded[name]) for name in layout.columns]
+    except RefusedInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library is not made for hostile bytes: whatever it raises, refuse
+        reason = error or type(error).__name__
+        raise layout.refusal(0, f"not a readable MATLAB file: {reason}", fault="T13") from None
 
 
-def _count(shape: Sequence[int]) -> int:
-    count = 1
-    for side in shape:
-        count *= int(side)
-    return count
+def _wanted(layout: Layout, data: bytes) -> list[mat_elements.Variable]:
+    """The declared variables. Raises RefusedInput, or Broken."""
+    listed: dict[str, mat_elements.Variable] = {}
+    for variable in mat_elements.listed(data):
+        if variable.name in listed:
+            raise layout.refusal(0, f"the variable {variable.name} stands twice", "each once", fault="T13")
+        listed[variable.name] = variable
+    missing = [name for name in layout.columns if name not in listed]
+    if missing:
+        found = ", ".join(sorted(filter(None, listed))) or "none"
+        raise layout.refusal(0, f"missing variable {', '.join(missing)}", ",".join(layout.columns), found, "T08")
+    for name in layout.columns:
+        if prod(listed[name].shape) > MAX_ROWS:
+            raise layout.refusal(0, f"the variable {name} is too large", f"at most {MAX_ROWS} numbers", fault="T13")
+        if not listed[name].numbers:
+            raise layout.refusal(0, f"the variable {name} holds no numbers", "numbers", "something else", "T13")
+    return [listed[name] for name in layout.columns]
 
 
 def _vector(layout: Layout, name: str, value: Any) -> list[float]:

@@ -34,6 +34,11 @@ def line_rows(stream: BinaryIO, layout: Layout) -> Iterator[tuple[int, Sequence[
             yield number, _cells(layout, number, _parse(layout, number, line))
 
 
+def looks_like_one(head: bytes) -> bool:
+    """May what begins like this be JSON? A long line of it is no line of a delimited table."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{") and b"\0" not in head
+
+
 def _parse(layout: Layout, number: int, data: bytes) -> Any:
     try:
         return json.loads(

@@ -28,6 +28,9 @@ def export(
     split: Annotated[str, typer.Option(metavar="NAME[:PART]", help="Rows of a split; fills the column split.")] = "",
     scale: Annotated[str, typer.Option(metavar="native|unit", help="Published scores, or the 0..1 ones.")] = "",
     exact: Annotated[bool, typer.Option("--exact", help="Parquet: also the published score text.")] = False,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="csv, tsv: a ' before text that looks like a formula.")
+    ] = False,
 ) -> Answer:
     """The index in another format. No DB: all installed databases.
 
@@ -45,13 +48,21 @@ def export(
         raise UsageFault(f"there is no format {form!r}", hint=f"formats: {', '.join(FORMATS)}", phase="PLAN")
     if scale not in ("", "native", "unit"):
         raise UsageFault(f"there is no scale {scale!r}", hint="scales: native, unit", phase="PLAN")
+    if spreadsheet and form not in ("csv", "tsv"):
+        raise UsageFault(
+            "--spreadsheet is for csv and tsv", hint="leave it out: other formats have types", phase="PLAN"
+        )
     to_stdout = output == "-" or (not output and FORMATS[form].to_stdout_by_default)
     if to_stdout and desk.options.json:
         raise UsageFault("an export to stdout cannot be JSON as well", hint="name a file with -o PATH", phase="PLAN")
     if to_stdout and FORMATS[form].binary and sys.stdout.isatty():
         raise UsageFault(f"{form} would garble the terminal", hint="redirect it, or name a file with -o", phase="PLAN")
     names = tuple(word.strip() for word in columns.split(",")) if columns else ()
-    selection = Selection(where, names, split, scale, exact)  # type: ignore[arg-type]
+    selection = Selection(where, names, split, scale, exact, spreadsheet)  # type: ignore[arg-type]
+    if spreadsheet:
+        desk.terminal.note(
+            "for looking at in a spreadsheet, not for reading back: text that begins with = + - @ has a '"
+        )
     records = chosen(desk.context, desk.installed_names(databases or ()))
     if to_stdout:
         sys.stdout.flush()
