@@ -188,7 +188,9 @@ def test_a_truncated_image_with_a_truncated_record_needs_decoding(copy: Copy) ->
     after = f'["{IMAGE}",{len(cut)},"{hashlib.sha256(cut).hexdigest()}"]'
     text = record.read_text()
     assert before in text
-    put(record, text.replace(before, after).encode())
+    body = text.replace(before, after).rpartition(',"seal":')[0]
+    seal = hashlib.sha256((body + "}").encode()).hexdigest()
+    put(record, f'{body},"seal":"{seal}"}}\n'.encode())
     copy.run("verify", ID, code=0)
     assert list(copy.findings(ID, "--decode")) == [f"{ID}/{IMAGE}"]
 

@@ -39,6 +39,9 @@ def verify(context: Context, name: str, *, decode: bool = False) -> Verified:
     context.reporter.phase(f"verifying {name}", total=record.size)
     findings = list(_file_findings(context, folder, record, decode=decode))
     findings += _extra_findings(folder, record)
+    if not any(finding.path == f"{name}/index.csv" for finding in findings):
+        lost = root_index.astray(context.root, record)
+        findings += [lost] if lost else []
     return Verified(
         name, len(record.files), record.size, record.images, tuple(sorted(findings, key=lambda finding: finding.path))
     )

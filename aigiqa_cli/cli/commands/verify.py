@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from aigiqa_cli.cli.commands.options import Databases
+from aigiqa_cli.cli.commands.options import Databases, Password
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
-from aigiqa_cli.errors import Fault, UsageFault
+from aigiqa_cli.errors import Fault, Finding, UsageFault
 from aigiqa_cli.installing import root_index
+from aigiqa_cli.steps.repair import Repaired
 from aigiqa_cli.steps.verify import FOREIGN, Verified, require_sound, verify_root
 from aigiqa_cli.steps.verify import verify as verify_one
 from aigiqa_cli.store import installed_ids
+
+MAX_TOLD = 20  # restored files that are named one by one
 
 
 def verify(
@@ -21,9 +25,13 @@ def verify(
     databases: Databases = None,
     *,
     decode: Annotated[bool, typer.Option("--decode", help="Also decode every image.")] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Restore what is damaged.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Restore what is damaged, and nothing else.")] = False,
+    password: Password = "",
 ) -> Answer:
     """Read every installed file and compare it with its record: missing, truncated, changed, extra (exit 4).
+
+    `--repair` gives damaged files their recorded bytes back: from kept archives, else by fetching just these files out
+    of the zip or folder at a mirror, else by the whole download. What was there instead is kept in quarantine.
 
     Examples:
 
@@ -31,13 +39,17 @@ def verify(
 
         aigiqa verify DB --decode
 
+        aigiqa verify DB --repair
+
         aigiqa verify --json | jq '.findings[].path'
     """
     names = desk.installed_names(databases or ()) or installed_ids(desk.context.root)
     if not names and not desk.context.root.index.exists():
         raise UsageFault("nothing is installed", hint="aigiqa list shows what can be fetched", phase="PLAN")
     results: dict[str, Verified] = {}
-    outcomes = [_one(desk, name, results, decode=decode, repair=repair) for name in dict.fromkeys(names)]
+    outcomes = [
+        _one(desk, name, results, decode=decode, repair=repair, password=password) for name in dict.fromkeys(names)
+    ]
     root_findings = [] if databases else verify_root(desk.context)
     if root_findings and repair:
         root_index.rebuild(desk.context.root, desk.context.reporter)
@@ -46,38 +58,60 @@ def verify(
     return Answer(outcomes=outcomes, fault=fault, strict=True, show=lambda terminal: _show(terminal, results, outcomes))
 
 
-def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, repair: bool) -> Outcome:
+def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, repair: bool, password: str) -> Outcome:
+    repaired: Repaired | None = None
     try:
         found = verify_one(desk.context, name, decode=decode)
-        if found.findings and repair:
-            _repair(desk, name, found)
+        damage = [finding for finding in found.findings if finding.problem != FOREIGN]
+        if damage and repair:
+            repaired = _repair(desk, name, damage, password, images=bool(found.images))
             found = verify_one(desk.context, name, decode=decode)
     except Fault as fault:
         fault.database = fault.database or name
         return Outcome(name, None, fault)
     results[name] = found
     data: dict[str, Any] = {"files": found.files, "bytes": found.bytes, "problems": len(found.findings)}
-    return Outcome(name, data, _damage([found], []))
+    if repair:
+        data |= (repaired or Repaired(name)).as_json()
+    fault_left = _damage([found], [])
+    if repaired and repaired.fault and fault_left:
+        repaired.fault.findings = (*fault_left.findings, *repaired.fault.findings)
+        fault_left = repaired.fault
+    return Outcome(name, data, fault_left)
 
 
-def _repair(desk: Desk, name: str, found: Verified) -> None:
-    """Set aside what does not match, then restore it: what can be computed again is, images are fetched.
+def _repair(desk: Desk, name: str, damage: list[Finding], password: str, *, images: bool) -> Repaired:
+    """Restore exactly what is damaged. Where the recorded bytes of labels, splits or the index are not to be had (the
+    manifest has changed since), they are built anew from what is published now."""
+    from aigiqa_cli.steps.repair import repair as repair_one
 
-    What is not ours is left where it is.
-    """
+    repaired = repair_one(desk.context, name, damage, password)
+    _tell(desk, repaired)
+    if not repaired.buildable:
+        return repaired
     from aigiqa_cli.steps.fetch import Request
     from aigiqa_cli.steps.fetch import fetch as fetch_one
-    from aigiqa_cli.steps.set_aside import set_aside
 
-    damage = [finding for finding in found.findings if finding.problem != FOREIGN]
-    if not damage:
-        return
-    for path in set_aside(desk.context, name, damage):
-        desk.context.reporter.note(f"kept in quarantine: {path}")
-    folders = {finding.path.split("/")[1] for finding in damage}
-    pictures = bool(folders & {"images", "references"})
-    request = Request(labels_only=not found.images, force=pictures, rebuild=True, splits="splits" in folders)
+    desk.reporter.note(f"{name}: {', '.join(repaired.left)}: built anew, from what is published now")
+    splits = any(path.startswith("splits/") for path in repaired.left)
+    request = Request(labels_only=not images, rebuild=True, splits=splits, password=password)
     fetch_one(desk.context, desk.context.catalogue.database(name), request)
+    return replace(repaired, left=(), fault=None)
+
+
+def _tell(desk: Desk, repaired: Repaired) -> None:
+    """What was damaged, and how it was restored; what was fetched, and from where."""
+    for file in repaired.files[:MAX_TOLD]:
+        how = f"{file.how}, {file.origin}" if file.origin != file.how else file.how
+        size = f", {human_bytes(file.moved)}" if file.moved else ""
+        desk.reporter.note(f"{repaired.database}/{file.path}: {file.problem}; restored ({how}{size})")
+    if len(repaired.files) > MAX_TOLD:
+        desk.reporter.note(f"... and {len(repaired.files) - MAX_TOLD:,} more files of {repaired.database}; see --json")
+    for origin, count in repaired.fetched:
+        desk.reporter.note(f"{repaired.database}: {human_bytes(count)} ({count:,} bytes) fetched from {origin}")
+    if repaired.quarantined:
+        kept = f"{len(repaired.quarantined)} damaged file" + ("s" if len(repaired.quarantined) > 1 else "")
+        desk.reporter.note(f"{repaired.database}: {kept} kept in {desk.context.root.quarantine}")
 
 
 def _damage(results: list[Verified], root_findings: list[Any]) -> Fault | None:
