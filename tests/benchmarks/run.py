@@ -1,10 +1,11 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only import|verify|startup|tree] [--runs N] [--json PATH] [--megabytes 1000]
+    python tests/benchmarks/run.py [--only import|verify|startup|tree|peers] [--runs N] [--json PATH] [--megabytes 1000]
                                    [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
-command that fails always does. The tree takes long and runs only with --only tree. With --work the data stays for the next run.
+command that fails always does. The tree and the peers (what they do after a kill,
+see peers.py) take long and run only by name. With --work the data stays for the next run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import import_
 import material
 import measure
+import peers
 import startup
 import tree
 import verify
@@ -33,8 +35,9 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "verify": verify.rows,
     "startup": startup.rows,
     "tree": tree.rows,
+    "peers": peers.rows,
 }
-ONLY_BY_NAME = {"tree"}
+ONLY_BY_NAME = {"tree", "peers"}
 VERSIONS = {"unzip": ("unzip", "-v"), "sha256sum": ("sha256sum", "--version"), "hf": ("hf", "--version")}
 
 
@@ -106,7 +109,7 @@ def main() -> int:
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="aigiqa-bench-") as temporary:
         work = (chosen.work or Path(temporary)).resolve()
-        needs_data = bool(set(names) - {"startup", "tree"})
+        needs_data = bool(set(names) - {"startup", "tree", "peers"})
         data = material.make(work, chosen.megabytes) if needs_data else Material(work, 0)
         rows = [row for name in names for row in measured(name, data, chosen.runs)]
     print(measure.describe(rows))
