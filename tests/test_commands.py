@@ -755,4 +755,5 @@ def test_two_fetches_give_the_same_bytes(run: Command, ready: Path) -> None:
     records = [json.loads((root / ".aigiqa/installed/demo.json").read_text()) for root in (run.root, ready)]
     for record in records:
         assert record.pop("installed_at")
+        assert record.pop("seal"), "the digest of all the rest, with the time"
     assert records[0] == records[1]

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli.cli.safe_text import safe_text
+from aigiqa_cli.cli.signals import answered
+from aigiqa_cli.redaction import without_known
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 Cell = object
+
+_UNBOUNDED = 100_000  # cells: as wide as a table may be
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Terminal:
     def err_is_terminal(self) -> bool:
         return sys.stderr.isatty()
 
+    @property
+    def clickable(self) -> bool:
+        """Does a link (OSC 8) do no harm? Terminals that do not know it leave it out, but for these."""
+        return os.environ.get("TERM", "") not in ("", "dumb", "linux")
+
     def line(self, text: object) -> None:
         """One line of the answer."""
         sys.stdout.write(safe_text(text) + "\n")
@@ -55,7 +64,10 @@ class Terminal:
 
     def envelope(self, content: dict[str, Any]) -> None:
         """The one JSON object of a run."""
-        sys.stdout.write(json.dumps(content, indent=2 if sys.stdout.isatty() else None) + "\n")
+        told = {key: _hidden(content[key]) for key in ("findings", "error") if content.get(key)}
+        text = json.dumps(content | told, indent=2 if sys.stdout.isatty() else None) + "\n"
+        answered()  # or an interrupt in the middle of it would leave half an object, or two
+        sys.stdout.write(text)
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         """A table for people on a terminal; elsewhere one record a line, fields complete, tab separated."""
@@ -64,8 +76,10 @@ class Terminal:
                 self.record(*row)
             return
         from rich import box
+        from rich.measure import Measurement
         from rich.table import Table
 
+        console = self.console()
         table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
         for column in columns:
             table.add_column(
@@ -77,69 +91,35 @@ class Terminal:
             )
         for row in rows:
             table.add_row(*(_text(cell) for cell in row))
-        self.console().print(table)
-
-    def facts(self, pairs: Sequence[tuple[str, Cell]]) -> None:
-        """Name and value, one a line; aligned and wrapped on a terminal."""
-        if not self.out_is_terminal:
-            for pair in pairs:
-                self.record(*pair)
-            return
-        from rich.table import Table
-
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="dim", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for name, value in pairs:
-            grid.add_row(_text(name), _text(value))
-        self.console().print(grid)
+        wide = console.options.update_width(_UNBOUNDED)
+        if Measurement.get(console, wide, table).minimum > console.width:
+            for shown in table.columns:
+                shown.no_wrap = False  # or what does not fit would be cut without a sign
+        console.print(table)
 
     def record(self, *cells: Cell) -> None:
         """One tab-separated record of the answer."""
         sys.stdout.write("\t".join(safe_text(cell) for cell in cells) + "\n")
 
-    def block(self, title: str, word: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
-        """A titled table for people; elsewhere records that begin with `word`. Nothing for no rows."""
-        if not self.out_is_terminal:
-            for row in rows:
-                self.record(word, *row)
-        elif rows:
-            self.heading(title)
-            self.table(columns, rows)
-
-    def styled(self, parts: Sequence[tuple[str, str]]) -> None:
-        """A line of the answer in (text, style) parts, on a terminal."""
-        from rich.text import Text
-
-        line = Text()
-        for text, style in parts:
-            line.append(safe_text(text), style)
-        self.console().print(line, soft_wrap=True)
-
-    def heading(self, text: str) -> None:
-        """A title between blocks; on a terminal only."""
-        if self.out_is_terminal:
-            self.console().print("\n", _text(text, "bold underline"), "\n", sep="")
-
     def note(self, text: object) -> None:
         """A hint, warning or instruction."""
         if not self.quiet:
-            sys.stderr.write(safe_text(text) + "\n")
+            sys.stderr.write(_safe(text) + "\n")
 
     def error(self, text: object) -> None:
         """A failure; also when quiet."""
-        sys.stderr.write(safe_text(text) + "\n")
+        sys.stderr.write(_safe(text) + "\n")
 
     def painted(self, parts: Sequence[tuple[str, str]]) -> None:
         """A line on stderr in (text, style) parts; plain where nobody looks."""
         if not (self.err_is_terminal and self.color):
-            sys.stderr.write("".join(safe_text(text) for text, _ in parts) + "\n")
+            sys.stderr.write("".join(_safe(text) for text, _ in parts) + "\n")
             return
         from rich.text import Text
 
         line = Text()
         for text, style in parts:
-            line.append(safe_text(text), style)
+            line.append(_safe(text), style)
         self.console(stderr=True).print(line, soft_wrap=True)
 
     def console(self, *, stderr: bool = False) -> Console:
@@ -147,6 +127,20 @@ class Terminal:
 
         plain = not self.color or bool(os.environ.get("NO_COLOR"))
         return Console(stderr=stderr, no_color=plain or None, highlight=False, markup=False, emoji=False)
+
+
+def _safe(text: object) -> str:
+    """What stderr may show: nothing that acts on a terminal, and no secret, wherever the text comes from (K01)."""
+    return safe_text(without_known(str(text), os.environ))
+
+
+def _hidden(value: Any) -> Any:
+    """The same for the parts of an envelope that tell what went wrong."""
+    if isinstance(value, str):
+        return without_known(value, os.environ)
+    if isinstance(value, dict):
+        return {key: _hidden(inner) for key, inner in value.items()}
+    return [_hidden(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _text(cell: Cell, style: str = "") -> Text:
@@ -165,6 +159,11 @@ def human_bytes(count: int | None) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
         size /= 1000
     raise AssertionError
+
+
+def size_in_words(count: int | None, approximate: str) -> str:
+    """The exact size rounded; where only a page's rounded one is known, that: 'about 889 MB'."""
+    return f"about {approximate}" if count is None and approximate else human_bytes(count)
 
 
 Show = Callable[[Terminal], None]
