@@ -141,3 +141,13 @@ class TemporaryFault(Fault):
 class MachineFault(Fault):
     exit_code = Exit.MACHINE
     kind = "machine"
+
+
+def interrupted(code: Exit) -> Fault:
+    """The run was stopped from outside."""
+
+    class Interrupted(Fault):
+        exit_code = code
+        kind = "interrupted"
+
+    return Interrupted("interrupted", hint="the same command goes on where this one stopped", fault="S03")

@@ -13,6 +13,8 @@ from aigiqa_cli.rules import LabelRow, Labels
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database, Dimension, LabelSource, Statistics
 
+_DIVISORS = (100, 20, 10, 5)  # by which copies of published scores are known to have been divided
+
 
 def check(database: Database, source: LabelSource, labels: Labels) -> None:
     """Counts and published statistics of the label rows against the manifest. Raises RefusedInput."""
@@ -27,7 +29,7 @@ def check(database: Database, source: LabelSource, labels: Labels) -> None:
             findings += _count_findings(database, {"references": (len(names), database.expect.references)})
     findings += _part_findings(database, rows, complete=source.partial is None)
     if findings:
-        where = ", ".join(database.asset(table.file).published_name for table in source.tables)
+        where = ", ".join(database.asset(name).published_name for name in source.needs)
         findings = [replace(finding, path=where) for finding in findings]
         listed = "; ".join(f"{f.problem}: expected {f.expected}, found {f.found}" for f in findings[:3])
         raise RefusedInput(
@@ -92,9 +94,14 @@ def _statistics_findings(
         for name, value in found.items():
             stated = getattr(expected, name)
             if value.quantize(stated) != stated:
-                yield Finding(
-                    database.id, "labels", f"{name} of mos_{dimension}", str(stated), str(value.quantize(stated))
-                )
+                problem = f"{name} of mos_{dimension}{_scaled_copy(value, stated)}"
+                yield Finding(database.id, "labels", problem, str(stated), str(value.quantize(stated)))
+
+
+def _scaled_copy(value: Decimal, stated: Decimal) -> str:
+    """What to say of a score that is the published one on another scale: such copies circulate."""
+    divided = (divisor for divisor in _DIVISORS if (value * divisor).quantize(stated) == stated)
+    return next((f" (published, divided by {divisor}: a copy on another scale)" for divisor in divided), "")
 
 
 def _between(low: int, high: int) -> str:

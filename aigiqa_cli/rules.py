@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from aigiqa_cli import tables
 from aigiqa_cli.errors import Finding, RefusedInput
 from aigiqa_cli.index import Row, prompt_id, unit_score
-from aigiqa_cli.names import safe_relative_path
+from aigiqa_cli.names import folded, safe_relative_path
 from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         Table,
     )
 
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
+# A bounded length: `1e-999999999` is a number too, and a gigabyte of digits once its point is moved.
+NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 TASKS = ("t2i", "i2i")
 MAX_LISTED = 50
 SAME = 1e-12  # relative: two copies of one published number
@@ -72,9 +73,10 @@ class Labels:
 class _Rejected(ValueError):
     """A row that breaks a rule: column, what was expected, what was found."""
 
-    def __init__(self, problem: str, expected: str, found: str) -> None:
+    def __init__(self, problem: str, expected: str, found: str, column: str = "") -> None:
         super().__init__(problem)
         self.finding = (problem, expected, found)
+        self.column = column
 
 
 def apply(database: Database, source: LabelSource, open_table: Opener) -> Labels:
@@ -89,7 +91,7 @@ def apply(database: Database, source: LabelSource, open_table: Opener) -> Labels
     for number, (where, cells) in enumerate(_stacked(database, source, open_table)):
         try:
             row = _label_row(source, joined, number, where, cells)
-            key = row.image_id.casefold()  # on some file systems names that differ in case are one file (T05, S12)
+            key = folded(row.image_id)  # on some file systems names that differ in case are one file (T05, S12)
             first = rows.get(key)
             if first is None:
                 rows[key] = row
@@ -100,14 +102,30 @@ def apply(database: Database, source: LabelSource, open_table: Opener) -> Labels
                 found = f"{row.image_id}, also {first.where}"
                 raise _Rejected("the same image is labelled twice", "each name once", found)
         except _Rejected as error:
-            rejected.append(Finding(database.id, where, *error.finding))
-    alone = [name for name in source.image.unlabelled if name.casefold() not in rows]
+            place = next((p for table in joined if (p := table.place(error.column, number, cells))), where)
+            rejected.append(Finding(database.id, place, *error.finding))
+    alone = [name for name in source.image.unlabelled if folded(name) not in rows]
     unlabelled = tuple(_unlabelled_row(source, joined, name) for name in alone)
     for table in joined:
         for finding in table.unused_findings(database.id):
             known = finding.found in table.join.unused
             (declared if known else rejected).append(replace(finding, problem="declared: " * known + finding.problem))
-    return Labels(tuple(rows.values()), tuple(rejected), tuple(declared), unlabelled)
+    return Labels(_shifted_where_small(source, tuple(rows.values())), tuple(rejected), tuple(declared), unlabelled)
+
+
+def _shifted_where_small(source: LabelSource, rows: tuple[LabelRow, ...]) -> tuple[LabelRow, ...]:
+    """The rows with the declared shift of those scores that need it only in one of the forms that circulate."""
+    for dimension, score in source.scores.items():
+        mos = f"mos_{dimension}"
+        numbers = [Decimal(row.fields[mos]) for row in rows if row.fields[mos]]
+        if score.scale_up_to is None or not numbers or max(numbers) > score.scale_up_to:
+            continue
+        low, high = score.range
+        for row in rows:
+            if text := row.fields[mos]:
+                row.fields[mos] = _shifted(text, score)
+                row.fields[f"score_{dimension}"] = unit_score(row.fields[mos], low, high)
+    return rows
 
 
 def _with_other(first: LabelRow, second: LabelRow) -> LabelRow:
@@ -218,14 +236,12 @@ class _JoinedTable:
 
     def __init__(self, database: Database, join: Join, open_table: Opener) -> None:
         self.join = join
-        self.records: list[Cells] = []
         self.by_key: dict[str, Cells] = {}
+        self.places: dict[str, str] = {}  # key -> file and line
         self.used: set[str] = set()
-        for where, record in _records(database, join.table, open_table):
-            key = self._key(
-                (record | {"row": str(len(self.records))})[join.on[1]] if join.on else str(len(self.records))
-            )
-            self.records.append(record)
+        for number, (where, record) in enumerate(_records(database, join.table, open_table)):
+            key = self._key((record | {"row": str(number)})[join.on[1]] if join.on else str(number))
+            self.places.setdefault(key, where)
             if self.by_key.setdefault(key, record) is not record:
                 raise RefusedInput(f"{where}: the key {key!r} stands twice", fault="T05", phase="SCORES")
 
@@ -237,6 +253,13 @@ class _JoinedTable:
         self.used.add(key)
         added = {name: (partner or {}).get(name, "") for name in self.join.added}
         return added | {name: self._one_value(name, record, partner or {}) for name in self.join.fills}
+
+    def place(self, column: str, number: int, record: Mapping[str, str]) -> str:
+        """File and line of what this table says in `column` of a row; "" if it says nothing there."""
+        if column not in self.join.added:
+            return ""
+        key = record.get(self.join.on[0], "") if self.join.on else str(number)
+        return self.places.get(self._key(key), "")
 
     def _one_value(self, column: str, record: Mapping[str, str], partner: Mapping[str, str]) -> str:
         own, other = record.get(column, ""), partner.get(column, "")
@@ -307,7 +330,7 @@ def _score_fields(dimension: str, score: Score, record: Cells, extra: dict[str, 
     fields = {f"mos_{dimension}": mos, f"score_{dimension}": ""}
     if mos:
         if not low <= Decimal(mos) <= high:
-            raise _Rejected(f"column {score.mos} is out of range", f"{low} to {high}", mos)
+            raise _Rejected(f"column {score.mos} is out of range", f"{low} to {high}", mos, score.mos)
         fields[f"score_{dimension}"] = unit_score(mos, low, high)
     if score.std:
         fields[f"std_{dimension}"] = _deviation(score.std, record.get(score.std, ""), score)
@@ -319,7 +342,7 @@ def _score_fields(dimension: str, score: Score, record: Cells, extra: dict[str, 
 def _deviation(column: str, text: str, score: Score, *, shift: bool = True) -> str:
     value = _number(column, text, score, shift=shift)
     if value and Decimal(value) < 0:
-        raise _Rejected(f"column {column} is negative", "0 or more", value)
+        raise _Rejected(f"column {column} is negative", "0 or more", value, column)
     return value
 
 
@@ -327,10 +350,12 @@ def _number(column: str, text: str, score: Score, *, shift: bool = True) -> str:
     if not text and score.optional:
         return ""
     if not NUMBER.fullmatch(text):
-        raise _Rejected(f"column {column} is not a number", "a decimal number", repr(text))
-    if score.scale and shift:
-        return format(Decimal(text).scaleb(len(score.scale) - 1), "f")
-    return text
+        raise _Rejected(f"column {column} is not a number", "a decimal number", repr(text), column)
+    return _shifted(text, score) if score.scale and shift and score.scale_up_to is None else text
+
+
+def _shifted(text: str, score: Score) -> str:
+    return format(Decimal(text).scaleb(len(score.scale) - 1), "f")
 
 
 def fill(template: str, record: Mapping[str, str]) -> str:

@@ -610,3 +610,18 @@ def test_nothing_vouches_for_the_archive(run: Command, shared: Path, archive: Pa
 @pytest.mark.parametrize("word", ["AGIQA-1K", "agiqa_1k"])
 def test_the_id_is_forgiving(home: Command, word: str) -> None:
     assert home("path", word, code=0).out.strip() == str(home.root / ID)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_clone_of_the_repository_is_its_labels(
+    run: Command, shared: Path, tmp_path: Path, packed: bool, named: bool
+) -> None:
+    """Also as the zip that GitHub makes of it: no image is in there, and none is missed."""
+    name = "AGIQA-1k-Database-main"
+    files = {file: (shared / "data" / ID / file).read_bytes() for file in (WORKBOOK, MEANS)}
+    clone = [(f"{name}/{file}", data) for file, data in files.items()] + [(f"{name}/README.md", b"# AGIQA-1K")]
+    given = replicas.archive(tmp_path / f"{name}.zip", clone) if packed else replicas.folder(tmp_path / name, clone)
+    run("import", *([ID] if named else []), given, code=0)
+    assert len((run.root / ID / "index.csv").read_text().splitlines()) == 1080
+    assert run.box.paths() == []

@@ -232,7 +232,7 @@ def test_a_table_that_is_not_given_is_fetched(
 
 def test_a_table_that_cannot_be_fetched_is_named(run: Command, manifests: object, replica_zip: Path) -> None:
     done = run("import", ID, replica_zip, code=3)
-    assert "data.csv was not given and could not be fetched" in done.err
+    assert "data.csv was not given, and could not be fetched" in done.err
     assert nothing_installed(run)
 
 

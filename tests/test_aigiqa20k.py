@@ -504,7 +504,10 @@ def test_a_folder_as_published_installs(
     assert Counter(fold.values()) == {"train": 12600, "val": 1400}
     assert fold["DALLE2_0000.png"] == "train"
     notes = record(run)["splits"]
-    assert notes == {"official": "", "ipce-2": "1 lines are no rows, as declared; 6000 images are in no part"}
+    assert notes == {
+        "official": "",
+        "ipce-2": "Database/AIGC/2/val.csv:1: DALLE2_0000.png is left out, as declared; 6000 images are in no part",
+    }
     exported = run("export", ID, "--split", "official:test", "--columns", "image_id,split", code=0).out
     assert exported.count("\n") == 4001
 
@@ -595,3 +598,34 @@ def test_files_in_hand_need_no_network(run: Command, release: Release, tmp_path:
     proofs = {source["asset"]: source["proof"] for source in record(run)["sources"]}
     assert proofs == {"info_train.xlsx": "", "info_val.xlsx": "sha256", "info_test.xlsx": ""}
     assert run.box.paths() == []
+
+
+def with_mos_column(release: Release, name: str) -> bytes:
+    header, *rows = csv.reader(io.StringIO(release.files[name].decode(), newline=""))
+    assert header == ["name", "prompt"]
+    return as_csv([["name", "prompt", "mos"], *([*row, ""] for row in rows)])
+
+
+def test_the_blind_parts_may_have_a_column_of_no_scores(run: Command, release: Release, tmp_path: Path) -> None:
+    """The page of the re-host shows the features name, prompt, mos for all parts; the sizes say there are two."""
+    files = {name: with_mos_column(release, name) for name in CSV[1:]} | {CSV[0]: release.files[CSV[0]]}
+    run.box.hub.add(REHOST[0], files, commit=REHOST[1])
+    run("fetch", ID, "--labels-only", code=0)
+    assert index_of(run) == told(release)
+
+
+def test_second_downloads_are_the_files_that_they_are(run: Command, release: Release, tmp_path: Path) -> None:
+    """`info_val (1).csv` and `info_test (1).csv` have one header: the names tell them apart, and none is lost."""
+    given = written(tmp_path, release, *CSV)
+    renamed = [path.rename(path.with_stem(path.stem + " (1)")) for path in given[1:]]
+    run("import", ID, given[0], *renamed, code=0)
+    assert index_of(run) == told(release)
+    assert run.box.paths() == []
+
+
+def test_two_lists_that_nothing_tells_apart_are_refused(run: Command, release: Release, tmp_path: Path) -> None:
+    given = written(tmp_path, release, *CSV)
+    renamed = [path.rename(path.with_stem(f"list{number}")) for number, path in enumerate(given[1:])]
+    done = run("import", ID, given[0], *renamed, code=5)
+    assert "list0.csv and list1.csv are two different files" in done.err
+    assert not (run.root / ID).exists()

@@ -16,6 +16,7 @@ from aigiqa_cli import __version__
 from aigiqa_cli.cli.progress import Bars, Lines
 from aigiqa_cli.cli.terminal import Show, Terminal
 from aigiqa_cli.errors import Exit, Fault, Finding
+from aigiqa_cli.machine import machine_faults
 
 if TYPE_CHECKING:
     from aigiqa_cli.context import Context
@@ -143,7 +144,8 @@ class Desk:
         outcomes = []
         for name in names:
             try:
-                outcomes.append(Outcome(name, work(name)))
+                with machine_faults(f"working on {name}"):
+                    outcomes.append(Outcome(name, work(name)))
             except Fault as fault:
                 fault.database = fault.database or name
                 outcomes.append(Outcome(name, None, fault))
@@ -250,14 +252,4 @@ def bug(name: str, error: BaseException) -> Fault:
     return fault
 
 
-def interrupted(code: Exit) -> Fault:
-    """The run was stopped from outside."""
-
-    class Interrupted(Fault):
-        exit_code = code
-        kind = "interrupted"
-
-    return Interrupted("interrupted", hint="the same command goes on where this one stopped", fault="S03")
-
-
-__all__ = ["Answer", "Desk", "Outcome", "bug", "command", "deliver", "envelope", "fail", "interrupted"]
+__all__ = ["Answer", "Desk", "Outcome", "bug", "command", "deliver", "envelope", "fail"]

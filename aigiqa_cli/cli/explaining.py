@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from aigiqa_cli.cli.terminal import Terminal, human_bytes
 from aigiqa_cli.errors import DOWN, Exit, Fault, Finding, Share
@@ -42,20 +43,31 @@ def _detail(finding: Finding) -> str:
     return "; ".join(parts)
 
 
-def shares(terminal: Terminal, offered: Sequence[Share]) -> None:
-    """Every link a person can open, with its code, the file's name, size and hash, and the next command.
+def awaited(terminal: Terminal, fault: Fault, title: str, folder: Path) -> None:
+    """Why a person has to download something, and from where: it need only be saved into the watched folder."""
+    terminal.painted([(fault.message, "yellow")])
+    findings(terminal, fault.findings)
+    shares(terminal, fault.shares, title, folder)
 
-    Files of different names need different commands, so each share then shows its own.
+
+def shares(terminal: Terminal, offered: Sequence[Share], title: str = "", folder: Path | None = None) -> None:
+    """Every link a person can open, with its code, the file's name, size and hash, and what to do then.
+
+    Files of different names need different commands, so each share then shows its own; in a watched `folder` the
+    file goes by itself.
     """
     if not offered:
         return
-    commands = list(dict.fromkeys(share.next for share in offered if share.next))
+    commands = [] if folder else list(dict.fromkeys(share.next for share in offered if share.next))
     terminal.painted([("", "")])
-    terminal.painted([("by hand, from any of these:", "bold")])
+    terminal.painted([(f"{title}, by hand, from any of these:".removeprefix(", "), "bold")])
     for share in offered:
         _share(terminal, share, share.next if len(commands) > 1 else "")
     if len(commands) == 1:
         terminal.painted([("then: ", "bold green"), (commands[0], "bold")])
+    if folder:
+        what = "; it is known by its content and installed by itself"
+        terminal.painted([("then: ", "bold green"), (f"save it into {folder}", "bold"), (what, "")])
 
 
 def _share(terminal: Terminal, share: Share, command: str) -> None:

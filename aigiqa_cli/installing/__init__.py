@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aigiqa_cli import images
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import IntegrityFault, UsageFault
+from aigiqa_cli.errors import IntegrityFault, MachineFault, UsageFault
 from aigiqa_cli.index import read_rows
 from aigiqa_cli.installing import root_index
 from aigiqa_cli.installing.assembly import Assembly, Kept, Options
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, str, str]
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.ENOSYS)
 
-__all__ = ["File", "Options", "Supplies", "install", "reusable", "root_index"]
+__all__ = ["File", "Options", "Supplies", "build_aside", "install", "reusable", "root_index"]
 
 
 def install(
@@ -48,14 +48,42 @@ def install(
     """
     if options.labels_only and _has_images(root, database):
         options = replace(options, labels_only=False)  # labels alone are asked for; the images are here already
-    with machine_faults(f"installing {database.title}", phase="UNPACK"), staged(root, database.id) as work:
+    with (
+        machine_faults(f"installing {database.title}", phase="UNPACK", place=root.path),
+        staged(root, database.id) as work,
+    ):
         kept = _kept(root, database, work, pictures=not supplies.containers and not options.labels_only)
         record = Assembly(database, manifest, supplies, options, work, reporter, kept=kept).build()
         reporter.phase(f"writing {database.title} to disk", unit="")
         work.publish(record)
         drop_replaced(root, database.id)
-    root_index.rebuild(root, reporter)
+    if database.id in root_index.rebuild(root, reporter):
+        raise MachineFault(
+            f"{database.title} was written, and its index cannot be read back",
+            hint=f"aigiqa verify {database.id}",
+            fault="S07",
+            database=database.id,
+            phase="INDEX",
+        )
     return record
+
+
+def build_aside(
+    root: Root,
+    database: Database,
+    manifest: bytes,
+    supplies: Supplies,
+    options: Options,
+    work: Staging,
+    reporter: Reporter,
+    renamed: frozenset[str] = frozenset(),
+) -> Record:
+    """Build an installed database anew in `work`, from its images and these supplies; nothing is published.
+
+    `renamed` are images whose archives gave them other names, for an index that does not tell any more.
+    """
+    kept = _kept(root, database, work, pictures=not options.labels_only, renamed=renamed)
+    return Assembly(database, manifest, supplies, options, work, reporter, kept=kept).build()
 
 
 def _has_images(root: Root, database: Database) -> bool:
@@ -87,10 +115,13 @@ def _still_wanted(source: StoredSource, asset: Asset | None) -> bool:
     """Not if a manifest that pinned these bytes pins others now."""
     if asset is None:
         return False
-    return source.proof not in ("sha256", "twin") or not asset.accepted or source.sha256 in asset.accepted
+    pins = {*asset.accepted, *(volume.sha256 for volume in asset.volumes)}
+    return source.proof not in ("sha256", "twin") or not pins or source.sha256 in pins
 
 
-def _kept(root: Root, database: Database, work: Staging, *, pictures: bool) -> Kept:
+def _kept(
+    root: Root, database: Database, work: Staging, *, pictures: bool, renamed: frozenset[str] = frozenset()
+) -> Kept:
     """What the new version takes over from the installed one; only bytes that are still as recorded."""
     try:
         record = read_record(root, database.id)
@@ -104,12 +135,12 @@ def _kept(root: Root, database: Database, work: Staging, *, pictures: bool) -> K
         path = folder / file.path
         if file.path.startswith("splits/") and path.is_file() and sha256_file(path) == (file.sha256, file.bytes):
             splits[file.path.partition("/")[2].removesuffix(".csv")] = path.read_bytes()
-    linked = _linked_pictures(folder, record, work) if pictures and reusable(root, database) else ()
+    linked = _linked_pictures(folder, record, work, renamed) if pictures and reusable(root, database) else ()
     content = content_sha256(file for file in record.files if file.path.startswith(("images/", "references/")))
     return Kept(linked, splits, record.splits, record.sources, content)
 
 
-def _linked_pictures(folder: Path, record: Record, work: Staging) -> tuple[Picture, ...]:
+def _linked_pictures(folder: Path, record: Record, work: Staging, renamed: frozenset[str]) -> tuple[Picture, ...]:
     """Link the installed images into the new tree: published files never change, so two names may share one."""
     shapes = _shapes(folder, record)
     pictures = []
@@ -119,7 +150,8 @@ def _linked_pictures(folder: Path, record: Record, work: Staging) -> tuple[Pictu
         if file.path.startswith(("images/", "references/")):
             _link_proven(folder / file.path, work.tree / file.path, file, record.database)
             width, height, kind, flags = shapes.get(file.path) or _shape(folder / file.path)
-            pictures.append(Picture(file.path, file.bytes, file.sha256, width, height, kind, "renamed" in flags))
+            other_name = "renamed" in flags or file.path in renamed
+            pictures.append(Picture(file.path, file.bytes, file.sha256, width, height, kind, other_name))
     return tuple(pictures)
 
 

@@ -13,7 +13,7 @@ from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
 from aigiqa_cli.index import FLAGS, Row, compact_json, write_rows
-from aigiqa_cli.installing import labelling, matching, nesting, passwords, splitting
+from aigiqa_cli.installing import labelling, matching, nesting, passwords, split_sets, splitting
 from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
 from aigiqa_cli.reporting import Reporter
@@ -33,6 +33,7 @@ class Options:
     labels_only: bool = False
     require_hashes: bool = False
     password: str = field(default="", repr=False)  # of archives, as the person gave it
+    accept: str = ""  # SHA-256 that the person vouches for, from now on
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Assembly:
 
     def build(self) -> Record:
         """Make the whole tree and its record; nothing is published yet."""
-        with passwords.explained(self.database, self.supplies.containers), ExitStack() as stack:
+        with passwords.explained([self.database], self.supplies.containers), ExitStack() as stack:
             archives = self._open(stack)
             members = matching.Members(archives)
             labels = self._labels(archives, members)
@@ -89,10 +90,12 @@ class Assembly:
         archives = []
         for file in self.supplies.containers:
             file.start_hashing()
+            split_sets.check(self.database, file)
             secret = file.password or passwords.declared(self.database)
             outer = stack.enter_context(file.open(self.work.folder, secret))
             inner = nesting.unpack(self.database, outer, self.work.scratch)
-            opened = (open_archive(path, self.work.folder, path.name, password=secret) for path in inner)
+            named = [(path, f"{outer.name}/{nesting.inner_name(path)}") for path in inner]
+            opened = (open_archive(path, self.work.folder, name, password=secret) for path, name in named)
             archives += [outer, *(stack.enter_context(archive) for archive in opened)]
             if inner:
                 self.holders.add(outer.name)
@@ -112,6 +115,9 @@ class Assembly:
             self.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")
         if source.lacks:
             self.warnings.append(f"the labels come without {source.lacks}")
+        for name in sorted(set(self.supplies.tables) - set(source.needs)):
+            used = ", ".join(source.needs)
+            self.warnings.append(f"{self.supplies.tables[name].name} is not used: the labels come from {used}")
         for name in source.needs:
             asset = self.database.asset(name)
             self._remember(name, files[name])
@@ -121,6 +127,10 @@ class Assembly:
     def _remember(self, asset_name: str, file: File, content: str = "") -> None:
         """Note where an asset came from and what vouches for it: its hash, a twin's, or that of its content."""
         asset = self.database.asset(asset_name)
+        parts = split_sets.sources(self.database, file)
+        if parts:
+            self.sources += parts
+            return
         source = stored_source(self.database, asset, file)
         if not source.proof and content and asset.content_sha256:
             if content != asset.content_sha256:
@@ -137,6 +147,7 @@ class Assembly:
         if not source.proof:
             self._compare_with_first_use(source, content)
             self._note_unpinned(source)
+        self._note_local(source)
         self.sources.append(source)
 
     def _compare_with_first_use(self, source: StoredSource, content: str) -> None:
@@ -165,18 +176,35 @@ class Assembly:
             source = replace(former, proof=proof)
             if not proof:
                 self._note_unpinned(source)
+            self._note_local(source)
             self.sources.append(source)
 
-    def _note_unpinned(self, source: StoredSource) -> None:
+    def _note_local(self, source: StoredSource) -> None:
+        if source.proof == "local":
+            self._demand_published(source, "as locally accepted")
+            self.warnings.append(
+                f"{source.asset} is locally accepted: SHA-256 {source.sha256} was vouched for on this machine, "
+                "not by whoever published the database"
+            )
+
+    def _demand_published(self, source: StoredSource, otherwise: str) -> None:
         if self.options.require_hashes:
+            unhashed = sum(file.unhashed for file in self.supplies.containers if file.name == source.name)
+            lacking = f" ({source.origin} lists no hash for {unhashed:,} of its files)" if unhashed else ""
+            other = f"another mirror may have one: aigiqa info {self.database.id}; or "
             raise IntegrityFault(
-                f"no published hash vouches for {source.name}, and --require-hashes is given",
-                hint="leave --require-hashes out to install it as unpinned",
+                f"no published hash vouches for {source.name}{lacking}, and --require-hashes is given",
+                hint=f"{other if unhashed else ''}leave --require-hashes out to install it {otherwise}",
+                fault="M10",
                 database=self.database.id,
                 phase="CHECK",
             )
+
+    def _note_unpinned(self, source: StoredSource) -> None:
+        self._demand_published(source, "as unpinned")
         why = f"no published hash vouches for SHA-256 {source.sha256}" if source.sha256 else "it came as single files"
-        self.warnings.append(f"{source.asset} is unpinned: {why}")
+        given = f" ({source.name})" if source.name not in ("", source.asset) else ""
+        self.warnings.append(f"{source.asset}{given} is unpinned: {why}")
 
     def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
         unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)

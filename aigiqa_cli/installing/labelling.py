@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from aigiqa_cli.store import Staging
 
 
+GIVEN = "given by hand"  # the origin of a file that a person named
 _COPY = re.compile(r" ?\([0-9]{1,3}\)(?=\.[^.]+$)")  # what browsers add to the name of a second download
 
 
@@ -39,37 +41,58 @@ def tables_in(
     `whatever`: also those with another header, so that a person is told what is wrong with them.
     """
     found: dict[str, File] = {}
-    for count, asset in enumerate(asset for asset in database.assets if asset.role == "labels"):
-        for number, place in enumerate(members.ending_with(asset.published_name)):
-            target = f"table-{count}-{number}{'-whatever' * whatever}"
+    numbers = itertools.count(sum(1 for _ in scratch.iterdir()))
+    for asset in database.label_tables:
+        for place in members.ending_with(asset.published_name):
+            target = f"table-{next(numbers)}"
             archive = archives[place.container]
             for written in archive.unpack([Order(place.member, f"{scratch.name}/{target}")]):
                 path = scratch / target
-                known = written.sha256 in asset.accepted or is_table(database, asset, path, asset.published_name)
+                known = written.sha256 in asset.accepted or _is_one(database, asset, path)
                 if known or whatever:
                     origin, name = f"{archive.name}: {place.member.name}", asset.published_name
                     found.setdefault(asset.name, File(path, origin, (written.sha256, written.bytes), name))
     return found
 
 
-def is_table(database: Database, asset: Asset, path: Path, name: str) -> bool:
-    """Does the file look like this label table?
+def _is_one(database: Database, asset: Asset, path: Path) -> bool:
+    try:
+        return is_table(database, asset, path, asset.published_name)
+    except RefusedInput:  # another label source may do without it; if none can, it is refused with its reason
+        return False
 
-    By the header that a label rule declares. A table that has none, and of which no hash is published, is known by
-    its published name alone, and must begin as declared.
+
+def is_table(database: Database, asset: Asset, path: Path, name: str) -> bool:
+    """Does the file look like this label table? Raises RefusedInput for what only looks like a table."""
+    return likeness(database, asset, path, name) > 0
+
+
+def likeness(database: Database, asset: Asset, path: Path, name: str) -> int:
+    """How much a file is like this label table: 3 by the very header that a label rule declares, 2 by a header with
+    further columns, 1 by its name, 0 not at all.
+
+    The name decides alone only for a table that has no header, and of which no hash is published; it must also begin
+    as declared.
     """
     declared = [t for source in database.labels for t in (*source.tables, *(join.table for join in source.joins))]
     layouts = [rules.layout(database, table) for table in declared if table.file == asset.name]
-    if any(_has_header(layout) for layout in layouts):
+    with_header = [layout for layout in layouts if _has_header(layout)]
+    if with_header:
         with path.open("rb") as stream:
             kind, found = tables.header_of(stream)
-        return any(
-            layout.fits(found) and (layout.format == "xlsx") == (kind == "xlsx")
-            for layout in layouts
-            if kind and _has_header(layout)
-        )
-    named = _COPY.sub("", name) == asset.published_name.rpartition("/")[2]
-    return named and not asset.accepted and any(_begins_as_declared(layout, path) for layout in layouts)
+        fitting = [
+            layout
+            for layout in with_header
+            if kind and layout.fits(found) and (layout.format == "xlsx") == (kind == "xlsx")
+        ]
+        return max((2 if layout.others else 3 for layout in fitting), default=0)
+    named = plain_name(name) == asset.published_name.rpartition("/")[2]
+    return int(named and not asset.accepted and any(_begins_as_declared(layout, path) for layout in layouts))
+
+
+def plain_name(name: str) -> str:
+    """A file name without what browsers add to that of a second download."""
+    return _COPY.sub("", name)
 
 
 def _has_header(layout: tables.Layout) -> bool:
@@ -94,12 +117,27 @@ def label_rows(database: Database, source: LabelSource, files: dict[str, File], 
     folder.mkdir()
     for name in source.needs:
         shutil.copyfile(files[name].path, folder / database.asset(name).published_name)
-    labels = rules.apply(database, source, lambda name: (folder / database.asset(name).published_name).open("rb"))
-    rules.refuse_undeclared(labels, database)
-    expectations.check(database, source, labels)
+    try:
+        labels = rules.apply(database, source, lambda name: (folder / database.asset(name).published_name).open("rb"))
+        rules.refuse_undeclared(labels, database)
+        expectations.check(database, source, labels)
+    except RefusedInput as fault:
+        fault.database = fault.database or database.id
+        fault.hint = fault.hint.replace(" DB", f" {database.id}") or _next(database, source, files)
+        raise
     for name in source.needs:
         _check_pin(database, name, folder / database.asset(name).published_name)
     return labels
+
+
+def _next(database: Database, source: LabelSource, files: dict[str, File]) -> str:
+    """What a person can do whose tables are not as they were published."""
+    given = [name for name in source.needs if files[name].origin == GIVEN]
+    if given and all(database.asset(name).mirrors for name in given):
+        return f"leave it out, and the published one is fetched: aigiqa fetch --labels-only {database.id}"
+    if any(": " in files[name].origin for name in source.needs):
+        return f"get the archive from another mirror: aigiqa info {database.id}"
+    return f"get the published one: aigiqa info {database.id}"
 
 
 def _check_pin(database: Database, name: str, path: Path) -> None:

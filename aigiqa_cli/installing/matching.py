@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.archives import Archive, Member, is_junk
+from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
+    from aigiqa_cli.manifest.models import Database
     from aigiqa_cli.rules import LabelRow
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 IMAGES, REFERENCES = "images", "references"
 
 
@@ -67,7 +70,7 @@ class Members:
 
 def match_images(members: Members, rows: Iterable[LabelRow]) -> Matches:
     """Find the image, and the reference image, of every label row."""
-    matches = Matches()
+    matches, missing = Matches(), dict[str, None]()  # many rows may have the same reference image
     for target, patterns in _wanted(rows):
         if target in matches.found:
             continue
@@ -75,8 +78,10 @@ def match_images(members: Members, rows: Iterable[LabelRow]) -> Matches:
         if places:
             matches.found[target] = places
             matches.used.update(places)
+            missing.pop(target, None)
         else:
-            matches.missing.append(target)
+            missing[target] = None
+    matches.missing = list(missing)
     return matches
 
 
@@ -85,3 +90,16 @@ def _wanted(rows: Iterable[LabelRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"{IMAGES}/{row.image_id}", row.find
         if row.reference:
             yield f"{REFERENCES}/{row.reference.name}", row.reference.find
+
+
+def image_names(archive: Archive) -> Iterator[str]:
+    """The names of the members that are called like pictures, without their folders."""
+    for member in archive.members:
+        if member.name.lower().endswith(PICTURES) and not is_junk(member.name):
+            yield member.name.rpartition("/")[2]
+
+
+def is_image_of(database: Database, name: str) -> bool:
+    """Is this picture called like an image of the database, as far as its manifest says how they are called?"""
+    patterns = [source.image.names or source.extract.get(source.image.id, "") for source in database.labels]
+    return not any(patterns) or any(compile_pattern(pattern).search(name) for pattern in patterns if pattern)

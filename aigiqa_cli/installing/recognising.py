@@ -1,4 +1,4 @@
-"""What a file or folder that a person has is: by hash, then by member names, then by table header. Names are hints."""
+"""What kind of thing a file or folder is that a person has, and what of a database it is. Names are hints."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigiqa_cli import rules, tables
-from aigiqa_cli.archives import detect_format, is_junk, volume_set
-from aigiqa_cli.errors import RefusedInput, UsageFault
-from aigiqa_cli.installing.labelling import is_table
+from aigiqa_cli.archives import Archive, detect_format, is_junk, volume_set
+from aigiqa_cli.errors import Finding, PersonNeeded, RefusedInput, UsageFault
+from aigiqa_cli.installing.labelling import likeness, plain_name
+from aigiqa_cli.installing.matching import image_names, is_image_of
+from aigiqa_cli.installing.nesting import inner_members
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.installing.supplies import File, Supplies, vouch
-from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
 
 HEAD = 64 << 10
 ENOUGH = 0.5  # share of the expected images, or columns, whose names must be in what nobody vouches for
+_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _PAGE = re.compile(rb"^\s*(<!doctype html|<html|<\?xml)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Given:
-    """One PATH: 'container', 'table' or 'unknown', and why it is unknown."""
+    """One PATH: 'container', 'table', 'junk' or 'unknown', and why it is one of the last two."""
 
     file: File
     shape: str
@@ -36,8 +38,14 @@ class Given:
 def look(path: Path, others: Sequence[Path] = (), password: str = "") -> Given:
     """What kind of thing a path is. A volume stands for its whole set, whose volumes lie beside it or in `others`.
 
-    Raises UsageFault for none, RefusedInput for a web page (N06), PersonNeeded for a set with a gap (N27).
+    Raises UsageFault for none, RefusedInput for a web page (N06), PersonNeeded for a set with a gap (N27) and for what
+    only points to the file (a Git LFS pointer).
     """
+    if is_junk(path.name) and path.exists():
+        why = (
+            "the lock file of an open workbook" if path.name.startswith("~$") else "left behind by the operating system"
+        )
+        return Given(File(path, "given by hand"), "junk", why)
     volumes = volume_set(path, others)
     file = File(path, "given by hand", volumes=volumes, password=password)
     if path.is_dir() or volumes:
@@ -48,6 +56,8 @@ def look(path: Path, others: Sequence[Path] = (), password: str = "") -> Given:
         head = stream.read(HEAD)
     if not head:
         return Given(file, "unknown", "it is empty")
+    if head.startswith(_POINTER):
+        raise _pointer_fault(path, head)
     if tables.is_workbook(head):
         return Given(file, "table")
     if detect_format(head):
@@ -66,31 +76,79 @@ def look(path: Path, others: Sequence[Path] = (), password: str = "") -> Given:
     return Given(file, "unknown", "neither an archive, nor a folder, nor a table")
 
 
+def _pointer_fault(path: Path, head: bytes) -> PersonNeeded:
+    """Git LFS was not there when the repository was cloned."""
+    facts = dict(line.partition(" ")[::2] for line in head.decode("utf-8", "replace").splitlines()[:8])
+    size = f" of {int(facts['size']):,} bytes" if facts.get("size", "").isdecimal() else ""
+    return PersonNeeded(
+        f"{path.name} is a Git LFS pointer: it stands for a file{size}, and is not the file",
+        hint=f"git lfs pull, in {path.resolve().parent}; or download the file itself",
+        fault="N06",
+        phase="LIST",
+        findings=[Finding("", str(path), "a Git LFS pointer", "the file", facts.get("oid", ""))],
+    )
+
+
 def sort_into(database: Database, given: Given, supplies: Supplies) -> bool:
-    """Add what was given to the supplies of `database`; False if it does not belong there."""
+    """Add what was given to the supplies of `database`; False if it does not belong there.
+
+    Raises RefusedInput where two different files may be the same label table: which one is meant is not guessed.
+    """
     if given.shape == "container":
         supplies.containers.append(given.file)
         return True
-    if given.shape != "table":
-        return False
-    digest = given.file.digest[0]
-    table, _ = vouch((asset for asset in database.assets if asset.role == "labels"), digest)
+    digest = digest_of(given, (database,))
+    table, _ = vouch(database.label_tables, digest)
     split_file, _ = vouch((asset for split in database.splits for asset in split_assets(split)), digest)
     if split_file is not None:  # many have the very header of the label table, and some are one
         supplies.split_files[split_file.name] = given.file
         if table is None:
             return True
-    table = table or _by_header_alone(database, given.file.path)
+    if given.shape == "table":
+        table = table or _by_header_alone(database, given.file.path)
     if table is not None:
+        _demand_one(database, table, supplies.tables.get(table.name), given.file)
         supplies.tables[table.name] = given.file
     return table is not None
 
 
+def digest_of(given: Given, databases: Iterable[Database]) -> str:
+    """The SHA-256, but "" of what is neither a container nor a table and as long as nothing that is published."""
+    if given.shape != "unknown":
+        return given.file.digest[0]
+    lengths = {
+        asset.bytes
+        for database in databases
+        for asset in (*database.assets, *(asset for split in database.splits for asset in split_assets(split)))
+    }
+    return given.file.digest[0] if given.file.path.stat().st_size in lengths else ""
+
+
+def _demand_one(database: Database, table: Asset, first: File | None, second: File) -> None:
+    if first is None or first.digest == second.digest:
+        return
+    names = ", ".join(sorted({asset.published_name for asset in database.label_tables}))
+    raise RefusedInput(
+        f"{first.path.name} and {second.path.name} are two different files that may both be "
+        f"{table.published_name} of {database.title}",
+        hint=f"give one of them, or rename both as published: {names}",
+        fault="T05",
+        database=database.id,
+        phase="LIST",
+        findings=[
+            Finding(database.id, str(file.path), f"taken for {table.published_name}", "one file", file.digest[0])
+            for file in (first, second)
+        ],
+    )
+
+
 def _by_header_alone(database: Database, path: Path) -> Asset | None:
-    """The label table with this header. Of several the one of that name, else one whose hash nobody has published."""
-    labels = (asset for asset in database.assets if asset.role == "labels")
-    fitting = [asset for asset in labels if is_table(database, asset, path, path.name)]
-    return min(fitting, key=lambda a: (a.published_name != path.name, bool(a.accepted)), default=None)
+    """The label table with this header. Of several the one of that name, else one with no other columns, else one whose
+    hash nobody has published."""
+    name = plain_name(path.name)
+    alike = {a.name: likeness(database, a, path, path.name) for a in database.label_tables}
+    fitting = [asset for asset in database.assets if alike.get(asset.name)]
+    return min(fitting, key=lambda a: (a.published_name != name, -alike[a.name], bool(a.accepted)), default=None)
 
 
 def header_fault(database: Database, path: Path) -> RefusedInput | None:
@@ -109,45 +167,22 @@ def header_fault(database: Database, path: Path) -> RefusedInput | None:
     return None
 
 
-def whose(databases: Iterable[Database], given: Given, scratch: Path) -> Database | None:
-    """The database that something belongs to: by its hash, else by member names, else by its header."""
-    known = list(databases)
-    digest = given.file.digest[0] if given.shape != "unknown" else ""
-    for database in known:
-        splits = (asset for split in database.splits for asset in split_assets(split))
-        if vouch((*database.assets, *splits), digest)[0] is not None:
-            return database
-    if given.shape == "container":
-        return _by_member_names(known, given, scratch)
-    if given.shape == "table":
-        return _by_header(known, given)
-    return None
+def holds_pictures(database: Database, archive: Archive) -> bool:
+    """Does a container hold anything that may be an image of the database, or archives that may?"""
+    return any(is_image_of(database, name) for name in image_names(archive)) or bool(inner_members(database, archive))
 
 
-def _by_header(databases: Sequence[Database], given: Given) -> Database | None:
-    """The database whose label table has this header; where several have it, the published name decides."""
-    fitting = [
-        (database, asset)
-        for database in databases
-        for asset in database.assets_of("labels")
-        if is_table(database, asset, given.file.path, given.file.path.name)
-    ]
-    named = [database for database, asset in fitting if asset.published_name == given.file.path.name]
-    return next(iter([*named, *(database for database, _ in fitting)]), None)
+def entries(path: Path) -> list[Path]:
+    """What lies in a folder of downloads, if that is what it is: a folder with an archive in it."""
+    if not path.is_dir():
+        return []
+    found = sorted(entry for entry in path.iterdir() if not is_junk(entry.name))
+    return found if any(_is_archive(entry) for entry in found) else []
 
 
-def _by_member_names(databases: Sequence[Database], given: Given, scratch: Path) -> Database | None:
-    with given.file.open(scratch) as archive:
-        names = [member.name.rpartition("/")[2] for member in archive.members if not is_junk(member.name)]
-    counts = {database.id: sum(1 for name in names if _looks_like(database, name)) for database in databases}
-    likely = [database for database in databases if counts[database.id] >= ENOUGH * database.expect.images[0]]
-    # One database may hold another whole: the one that explains the most names is meant, of two the smaller one.
-    return max(likely, key=lambda database: (counts[database.id], -database.expect.images[0]), default=None)
-
-
-def _looks_like(database: Database, name: str) -> bool:
-    for source in database.labels:
-        pattern = source.image.names or source.extract.get(source.image.id, "")
-        if pattern and compile_pattern(pattern).search(name):
-            return True
-    return False
+def _is_archive(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    return bool(detect_format(head)) and not tables.is_workbook(head)

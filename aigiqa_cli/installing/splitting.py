@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -130,12 +129,16 @@ def _fold(
 ) -> Resolved:
     parts: Parts = {}
     others: list[str] = []
+    skipped: list[str] = []
     scores = _scores(split, index)
     rows = 0
     findings: list[Finding] = []
     for file, stream in files:
         count = 0
-        for where, published_name, cells in _names(split, file, stream):
+        for where, published_name, cells, is_row in _names(split, file, stream):
+            if not is_row:
+                skipped.append(f"{where}: {published_name} is left out, as declared")
+                continue
             count += 1
             image_id = names.get(published_name)
             if image_id is not None and _is_other_row(split, cells, scores.get(image_id)):
@@ -155,9 +158,7 @@ def _fold(
             phase="INDEX",
         )
     repeated = rows - len(others) - len(parts)
-    skipped = sum(file.skip for file, _ in files)
-    notes = [f"{skipped} lines are no rows, as declared"] if skipped else []
-    notes += [*others, *([f"{repeated} rows are repeated"] if repeated else [])]
+    notes = [*skipped, *others, *([f"{repeated} rows are repeated"] if repeated else [])]
     notes += [f"{len(index) - len(parts)} images are in no part"] if len(parts) < len(index) else []
     return Resolved(name, parts, tuple(notes))
 
@@ -182,18 +183,19 @@ def _is_other_row(split: Split, cells: Mapping[str, str], scores: tuple[Decimal,
     return abs(found - scores[1]) < abs(found - scores[0])
 
 
-def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[str, str, Mapping[str, str], bool]]:
+    """(file and line, published name, cells, is it a row and not one of the first lines that are to be skipped?)"""
     published = split.published
     assert published is not None  # noqa: S101 - the caller chose published splits
     layout = tables.Layout(file.path, published.format, published.columns, published.header)
     pattern = compile_pattern(published.match) if published.match else None
-    for line, cells in itertools.islice(tables.rows(stream, layout), file.skip, None):
+    for number, (line, cells) in enumerate(tables.rows(stream, layout)):
         record = dict(zip(published.columns, cells, strict=True))
         text = rules.fill(published.image_template, record)
         if pattern is not None:
             match = pattern.search(text)
             text = match.group("name") if match else text
-        yield f"{file.path}:{line}", text, record
+        yield f"{file.path}:{line}", text, record, number >= file.skip
 
 
 def to_bytes(resolved: Resolved, order: Sequence[Row]) -> bytes:

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
-from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Exit, Fault, IntegrityFault
-from aigiqa_cli.installing import File, Options, Supplies, install, reusable, root_index
+from aigiqa_cli.installing import File, Options, Supplies, accepting, install, reusable, root_index
 from aigiqa_cli.installing.splitting import split_assets
-from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares
+from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares, to_be_had
 from aigiqa_cli.states import DAMAGED, INSTALLED, State, state_of
-from aigiqa_cli.store import Record, heal, locked
+from aigiqa_cli.store import Record, heal, locked, read_record
+from aigiqa_cli.store.ledger import read_ledger
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
 
+NO_HASH = "M10"
 UNPACKED_PER_ARCHIVE_BYTE = 1.25  # images hardly compress; the check is there to fail early, not to be exact
 
 
@@ -33,6 +35,7 @@ class Request:
     require_hashes: bool = False
     force: bool = False
     password: str = field(default="", repr=False)  # of the archives
+    accept: str = ""  # SHA-256 that the person vouches for, from now on
     rebuild: bool = False  # build everything anew but the images, if those of the installed version fit
 
 
@@ -56,6 +59,10 @@ class Fetched:
 def fetch(context: Context, database: Database, request: Request) -> Fetched:
     """Install one database; does nothing if it is here and whole."""
     check_kind(database, request.mirror)
+    if request.accept and not request.dry_run:
+        context.root.prepare()
+        accepting.accept(context.root, database.id, request.accept)
+    database = accepting.with_accepted(context.root, database)
     folder = str(context.root.folder(database.id))
     if request.dry_run:
         plan = tuple(_plan(context, database, request))
@@ -81,9 +88,10 @@ def _satisfied(context: Context, database: Database, request: Request) -> bool:
         return False
     if not request.labels_only and record.state != INSTALLED:
         return False
-    if request.require_hashes and record.unpinned:
+    unproven = (*record.unpinned, *record.local)
+    if request.require_hashes and unproven:
         raise IntegrityFault(
-            f"{database.title} is installed, but no published hash vouches for {', '.join(record.unpinned)}",
+            f"{database.title} is installed, but no published hash vouches for {', '.join(unproven)}",
             hint=f"aigiqa fetch --force --require-hashes {database.id}",
             database=database.id,
             phase="CHECK",
@@ -105,6 +113,8 @@ def _install(context: Context, database: Database, request: Request) -> list[str
         for asset in needed:
             _obtain(obtained, database, asset, request)  # kept here, or says at once what a person has to open
     _add_tables(obtained, database, supplies, request)
+    if not needed and not request.labels_only:
+        _add_tables_from_inside(context, database, supplies)
     for asset in needed:
         file = _obtain(obtained, database, asset, request)
         supplies.containers.append(replace(file, password=request.password))
@@ -113,7 +123,8 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     try:
         install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
     except IntegrityFault as fault:
-        fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
+        if fault.fault != NO_HASH:  # no share brings one
+            fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
         raise
     if request.keep_archives:
         obtained.keep_archives()
@@ -124,8 +135,21 @@ def _install(context: Context, database: Database, request: Request) -> list[str
 def _add_tables(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
     """The label tables come first: they are small, and without them the images are worth nothing."""
     supplies.tables |= label_tables(
-        database, lambda asset: _obtain(obtained, database, asset, request), labels_only=request.labels_only
+        database,
+        lambda asset: _obtain(obtained, database, asset, request),
+        labels_only=request.labels_only,
+        require_hashes=request.require_hashes,
     )
+
+
+def _add_tables_from_inside(context: Context, database: Database, supplies: Supplies) -> None:
+    """Tables that are published only inside the image archive, which is not opened again: as they are installed."""
+    record = read_record(context.root, database.id)
+    for source in record.sources if record else ():
+        asset = next((a for a in database.assets_of("labels") if a.name == source.asset and not a.mirrors), None)
+        path = context.root.folder(database.id) / "labels" / (asset.published_name if asset else "")
+        if asset is not None and path.is_file() and (found := sha256_file(path))[0] == source.sha256:
+            supplies.tables.setdefault(asset.name, File(path, source.origin, found, asset.published_name))
 
 
 def _archives_needed(context: Context, database: Database, request: Request) -> list[Asset]:
@@ -138,7 +162,7 @@ def _archives_needed(context: Context, database: Database, request: Request) -> 
 
 
 def _demand_space(context: Context, database: Database, needed: list[Asset]) -> None:
-    archives = sum(asset.bytes or 0 for asset in needed)
+    archives = sum(asset.size or 0 for asset in needed)
     unpacked = int(archives * UNPACKED_PER_ARCHIVE_BYTE)
     context.root.demand_space(archives + unpacked, database.expect.images[1] if needed else 0)
 
@@ -178,7 +202,7 @@ def _repacks(database: Database, asset: Asset) -> list[Asset]:
     return [
         other
         for other in database.assets
-        if other.substitutes == asset.name and automatic(other) and _may_stand_in(asset, other)
+        if other.substitutes == asset.name and to_be_had(other) and _may_stand_in(asset, other)
     ]
 
 
@@ -187,7 +211,7 @@ def _may_stand_in(asset: Asset, repack: Asset) -> bool:
     content hash judges what came out of it, or for another folder, which nothing more vouches for."""
     if repack.is_tree:
         return bool(asset.is_tree or asset.content_sha256)
-    return bool(repack.sha256 and repack.is_archive)
+    return bool((repack.sha256 or repack.volumes) and repack.is_archive)
 
 
 def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> list[str]:
@@ -214,18 +238,22 @@ def _plan(context: Context, database: Database, request: Request) -> list[dict[s
     """What a fetch would download, from where, and how large it is."""
     if not request.force and _satisfied(context, database, request):
         return []
-    sources = label_sources(database, labels_only=request.labels_only)[:1]
+    sources = label_sources(database, labels_only=request.labels_only, require_hashes=request.require_hashes)[:1]
     needed = [database.asset(name) for source in sources for name in source.needs if database.asset(name).mirrors]
     needed += _archives_needed(context, database, request)
     if request.splits:
         needed += [asset for split in database.splits for asset in split_assets(split)]
+    known = read_ledger(context.root)
     return [
         {
             "asset": asset.name,
             "role": asset.role,
-            "bytes": asset.bytes,
+            "bytes": asset.size,
+            "approximate_size": asset.approximate_size if asset.size is None else "",
             "sha256": asset.sha256 or None,
-            "mirrors": [mirrors.label(mirror) for mirror in automatic(asset, request.mirror)],
+            "mirrors": [
+                mirrors.label(mirror) for part in asset.parts for mirror in automatic(part, request.mirror, known)
+            ],
             "by_hand": [share.url for share in shares(database, asset) if share.kind in mirrors.MANUAL],
         }
         for asset in needed

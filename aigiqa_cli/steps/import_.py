@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, PersonNeeded, RefusedInput
-from aigiqa_cli.installing import File, Options, Supplies, install, passwords
+from aigiqa_cli.installing import File, Options, Supplies, accepting, install, passwords, split_sets
+from aigiqa_cli.installing.belonging import Evidence, examine, settle
 from aigiqa_cli.installing.labelling import choose_source
-from aigiqa_cli.installing.recognising import Given, header_fault, look, sort_into, whose
-from aigiqa_cli.obtaining import Obtained, label_tables
+from aigiqa_cli.installing.matching import image_names, is_image_of
+from aigiqa_cli.installing.recognising import Given, entries, header_fault, holds_pictures, look, sort_into
+from aigiqa_cli.obtaining import Obtained, label_sources, label_tables
 from aigiqa_cli.states import State, state_of
-from aigiqa_cli.store import heal, locked
+from aigiqa_cli.store import heal, locked, staged
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database, LabelSource
@@ -31,10 +34,17 @@ class Imported:
 
 @dataclass
 class Sorted:
-    """What was given, by database; and what belongs nowhere, with the reason."""
+    """What was given, by database; what belongs nowhere, with the reason; and what could not be read, though it may
+    hold the images of one of them."""
 
     databases: dict[str, list[Given]] = field(default_factory=dict)
     skipped: list[Finding] = field(default_factory=list)
+    broken: list[Fault] = field(default_factory=list)
+
+    def waiting(self, name: str) -> Fault | None:
+        """Why not to install labels alone: something beside them was to be opened first."""
+        bare = all(given.shape != "container" for given in self.databases[name])
+        return self.broken[0] if bare and self.broken else None
 
 
 def sort_paths(context: Context, paths: Sequence[Path], password: str = "") -> Sorted:
@@ -42,37 +52,56 @@ def sort_paths(context: Context, paths: Sequence[Path], password: str = "") -> S
     context.root.prepare()
     known = list(_readable(context))
     result = Sorted()
-    telling: Fault | None = None  # says more than that nothing was recognised
+    found: list[Evidence] = []
     taken: set[Path] = set()
-    for path in paths:
+    queue, spread = list(paths), set[Path]()
+    while queue:
+        path = queue.pop(0)
         if path.resolve() in taken:  # a volume of a set that was found already
             continue
         try:
             given = look(path, paths, password)
             taken |= {volume.resolve() for volume in given.file.paths}
-            owner = whose(known, given, context.root.staging) if given.shape != "unknown" else None
+            with staged(context.root, "sorting") as work, passwords.explained(known, [given.file]):
+                evidence = examine(known, given, work)
         except (RefusedInput, PersonNeeded, IntegrityFault) as fault:
-            telling = telling or (None if isinstance(fault, RefusedInput) else fault)
-            result.skipped.append(Finding("", str(path), fault.message, "a file of a known database", ""))
+            result.broken.append(fault)
+            result.skipped.append(Finding("", str(path), fault.message))
             continue
-        if owner is None:
-            why = given.why or "it fits no known database by hash, member names or table header"
-            result.skipped.append(Finding("", str(path), f"not recognised: {why}", "a file of a known database", ""))
-        else:
-            result.databases.setdefault(owner.id, []).append(given)
-            what = "images" if given.shape == "container" else "labels or splits"
-            context.reporter.note(f"{path.name}: {what} of {owner.title}")
-    if not result.databases and telling is not None:
-        raise telling
+        inside = entries(path) if evidence.owner is None and path not in spread else []
+        spread |= set(inside)
+        queue[:0] = inside
+        if not inside:
+            found.append(evidence)
+    settle(known, found)
+    for evidence in found:
+        _put(context, result, evidence)
     if not result.databases:
-        raise RefusedInput(
-            f"nothing was recognised: {result.skipped[0].path}: {result.skipped[0].problem}",
-            hint="name the database: aigiqa import DB PATH (ids: aigiqa list -q)",
-            fault="A23",
-            phase="LIST",
-            findings=result.skipped,
-        )
+        raise _nothing(result)
     return result
+
+
+def _put(context: Context, result: Sorted, evidence: Evidence) -> None:
+    path = evidence.given.file.path
+    if evidence.owner is None:
+        why = evidence.given.why or "it fits no known database by hash, member names or table header"
+        result.skipped.append(Finding("", str(path), f"not recognised: {why}"))
+        return
+    result.databases.setdefault(evidence.owner.id, []).append(evidence.given)
+    context.reporter.note(f"{evidence.given.file.name}: {evidence.what} of {evidence.owner.title}")
+
+
+def _nothing(result: Sorted) -> Fault:
+    """Nothing is known: of what is broken, how; else how to name the database."""
+    if result.broken and len(result.skipped) == len(result.broken):
+        return result.broken[0]
+    return RefusedInput(
+        f"nothing was recognised: {result.skipped[0].path}: {result.skipped[0].problem}",
+        hint="name the database: aigiqa import DB PATH (ids: aigiqa list -q)",
+        fault="A23",
+        phase="LIST",
+        findings=result.skipped,
+    )
 
 
 def _readable(context: Context) -> Iterator[Database]:
@@ -86,33 +115,53 @@ def _readable(context: Context) -> Iterator[Database]:
 
 def import_paths(context: Context, database: Database, paths: Sequence[Path | Given], options: Options) -> Imported:
     """Install one database from these paths, which add up to one install."""
-    supplies = Supplies()
-    for given in _looked_at(paths, options.password):
-        if not sort_into(database, given, supplies):
-            raise _unrecognised(database, given)
     context.root.prepare()
+    if options.accept:
+        accepting.accept(context.root, database.id, options.accept)
+    database = accepting.with_accepted(context.root, database)
+    supplies = Supplies()
+    for given in _looked_at(context, database, paths, options.password):
+        split_sets.check(database, given.file)
+        if given.shape == "junk":
+            context.reporter.note(f"{given.file.path.name} is passed over: {given.why}")
+        elif not sort_into(database, given, supplies):
+            raise _unrecognised(database, given)
+    if supplies == Supplies():
+        raise _unrecognised(database, given)
     with locked(context.root, database.id, context.reporter):
         heal(context.root, database.id)
         _demand_space(context, supplies)
         obtained = Obtained(context)
-        _complete_tables(obtained, database, supplies)
-        chosen = Options(not supplies.containers or options.labels_only, options.require_hashes)
+        pictures = _complete_tables(obtained, database, supplies, require_hashes=options.require_hashes)
+        chosen = Options(not pictures or options.labels_only, options.require_hashes)
         install(context.root, database, context.manifest_bytes(database.id), supplies, chosen, context.reporter)
         obtained.drop()
     folder = str(context.root.folder(database.id))
     return Imported(database.id, folder, state_of(context.root, database.id, database))
 
 
-def _looked_at(paths: Sequence[Path | Given], password: str) -> Iterator[Given]:
-    """What each path is; the volumes of a split archive are one thing."""
+def _looked_at(context: Context, database: Database, paths: Sequence[Path | Given], password: str) -> Iterator[Given]:
+    """What each path is; the volumes of a split archive are one thing, and a folder of downloads is what lies in it."""
     others = [path for path in paths if isinstance(path, Path)]
     taken: set[Path] = set()
-    for path in paths:
+    queue, spread = list(paths), set[Path]()
+    while queue:
+        path = queue.pop(0)
         if (path if isinstance(path, Path) else path.file.path).resolve() in taken:
             continue
         given = look(path, others, password) if isinstance(path, Path) else path
         taken |= {volume.resolve() for volume in given.file.paths}
-        yield replace(given, file=replace(given.file, password=given.file.password or password))
+        inside = entries(given.file.path) if given.file.path not in spread else []
+        if inside and not _has_images(context, database, given.file):
+            spread |= set(inside)
+            queue[:0] = inside
+        else:
+            yield replace(given, file=replace(given.file, password=given.file.password or password))
+
+
+def _has_images(context: Context, database: Database, file: File) -> bool:
+    with file.open(context.root.staging) as archive:
+        return any(is_image_of(database, name) for name in image_names(archive))
 
 
 def _unrecognised(database: Database, given: Given) -> RefusedInput:
@@ -131,41 +180,82 @@ def _unrecognised(database: Database, given: Given) -> RefusedInput:
     return fault
 
 
+def _foreign(database: Database, containers: Sequence[File]) -> RefusedInput:
+    names = ", ".join(file.name for file in containers)
+    return RefusedInput(
+        f"{names} holds nothing of {database.title}: neither an image nor a label table has a name of it",
+        hint=f"what is expected: aigiqa info {database.id}",
+        fault="A23",
+        database=database.id,
+        phase="LIST",
+        findings=[Finding(database.id, str(file.path), "not recognised", "images or labels") for file in containers],
+    )
+
+
 def _demand_space(context: Context, supplies: Supplies) -> None:
     sizes = [path.stat().st_size for file in supplies.containers for path in file.paths if path.is_file()]
     context.root.demand_space(int(sum(sizes) * 1.25), 0)
 
 
-def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies) -> None:
-    """A required label table that was not given, and lies in no container, is fetched."""
-    if _suffices(choose_source(database, list(supplies.tables)), supplies):
-        return
-    here = {*supplies.tables, *_tables_inside(obtained.context, database, supplies)}
-    if _suffices(choose_source(database, list(here)), supplies):
-        return
+def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies, *, require_hashes: bool) -> bool:
+    """A required label table that was not given, and lies in no container, is fetched.
+
+    Returns whether the containers may hold images: those of label tables alone need not be taken for broken ones.
+    """
+    pictures = bool(supplies.containers)
+    if _suffices(choose_source(database, list(supplies.tables)), pictures=pictures):
+        return pictures
+    inside, pictures = _tables_inside(obtained.context, database, supplies)
+    if supplies.containers and not (pictures or inside):
+        raise _foreign(database, supplies.containers)
+    here = {*supplies.tables, *inside}
+    if _suffices(choose_source(database, list(here)), pictures=pictures):
+        return pictures
 
     def get(asset: Asset) -> File:
         try:
             return obtained.installed_table(database, asset) or obtained.file(database, asset)
         except Fault as fault:
-            fault.message = f"the label table {asset.name} was not given and could not be fetched: {fault.message}"
+            _name_what_is_missing(fault, database, asset, here, supplies, pictures=pictures)
             raise
 
-    supplies.tables |= label_tables(database, get, labels_only=not supplies.containers, here=here, opened=True)
+    supplies.tables |= label_tables(
+        database, get, labels_only=not pictures, here=here, opened=True, require_hashes=require_hashes
+    )
+    return pictures
 
 
-def _suffices(source: LabelSource | None, supplies: Supplies) -> bool:
+def _name_what_is_missing(
+    fault: Fault, database: Database, asset: Asset, here: set[str], supplies: Supplies, *, pictures: bool
+) -> None:
+    """All tables that are still needed at once, and the next command with what was given already."""
+    source = next((s for s in label_sources(database, labels_only=not pictures, here=here, opened=True)), None)
+    needed = [name for name in (source.needs if source else ()) if name not in here] or [asset.name]
+    names = [database.asset(name).published_name for name in needed]
+    kind, verb = ("table", "was") if len(names) == 1 else ("tables", "were")
+    fault.message = f"the label {kind} {', '.join(names)} {verb} not given, and could not be fetched: {fault.message}"
+    given = [str(path) for file in (*supplies.containers, *supplies.tables.values()) for path in file.paths[:1]]
+    words = ["aigiqa", "import", database.id, *given, *(f"~/Downloads/{PurePosixPath(name).name}" for name in names)]
+    line = " ".join(word if word.startswith("~/") else shlex.quote(word) for word in words)
+    fault.shares = tuple(replace(share, next=line) for share in fault.shares)
+    fault.hint = line
+
+
+def _suffices(source: LabelSource | None, *, pictures: bool) -> bool:
     """Labels of part of the images are enough only without images, and those that lack something never are."""
     if source is None or source.lacks:
         return False
-    return source.partial is None or not supplies.containers
+    return source.partial is None or not pictures
 
 
-def _tables_inside(context: Context, database: Database, supplies: Supplies) -> set[str]:
-    """Label assets whose published name is that of a member of a container."""
+def _tables_inside(context: Context, database: Database, supplies: Supplies) -> tuple[set[str], bool]:
+    """Label assets whose published name is that of a member of a container; and whether any may hold images."""
     names: set[str] = set()
+    pictures = False
     for file in supplies.containers:
         secret = passwords.declared(database)
-        with passwords.explained(database, [file]), file.open(context.root.staging, secret) as archive:
+        with passwords.explained([database], [file]), file.open(context.root.staging, secret) as archive:
             names |= {member.name.rpartition("/")[2] for member in archive.members}
-    return {a.name for a in database.assets if a.role == "labels" and a.published_name.rpartition("/")[2] in names}
+            pictures = pictures or holds_pictures(database, archive)
+    inside = {a.name for a in database.label_tables if a.published_name.rpartition("/")[2] in names}
+    return inside, pictures

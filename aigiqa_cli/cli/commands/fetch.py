@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aigiqa_cli.cli import clipboard, explaining
-from aigiqa_cli.cli.commands.options import Password, complete_ids
+from aigiqa_cli.cli.commands.options import Accept, Password, complete_ids
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
-from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
-from aigiqa_cli.errors import PersonNeeded, UsageFault
+from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes, size_in_words
+from aigiqa_cli.errors import Fault, UsageFault
 from aigiqa_cli.installing import Options
 from aigiqa_cli.steps.fetch import Fetched, Request
 from aigiqa_cli.steps.fetch import fetch as fetch_one
 
 if TYPE_CHECKING:
+    from aigiqa_cli.installing.recognising import Given
     from aigiqa_cli.manifest.models import Database
 
 Words = Annotated[
@@ -43,6 +45,7 @@ def fetch(
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Install again even if all is here.")] = False,
     password: Password = "",
+    accept: Accept = "",
 ) -> Answer:
     """Everything: download, verify, unpack, normalise, index. Prints the installed folder.
 
@@ -63,18 +66,17 @@ def fetch(
     if all_ == bool(words):
         raise UsageFault("name databases, or say --all", hint="ids: aigiqa list -q", phase="PLAN")
     chosen = list(desk.context.catalogue.entries) if all_ else [database.id for database in desk.databases(words)]
-    request = Request(labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force, password)
+    if accept and len(chosen) != 1:
+        raise UsageFault("bytes are accepted for one database at a time", hint="name it", phase="PLAN")
+    request = Request(
+        labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force, password, accept=accept
+    )
     results: dict[str, Fetched] = {}
 
     def work(name: str) -> dict[str, Any]:
         database = desk.context.catalogue.database(name)
-        try:
-            fetched = fetch_one(desk.context, database, request)
-        except PersonNeeded as fault:
-            if not (watch and fault.shares):
-                raise
-            fetched = _watched(desk, database, fault, Path(watch).expanduser(), request)
-        results[name] = fetched
+        folder = Path(watch).expanduser() if watch else None
+        results[name] = fetched = _fetched(desk, database, request, folder)
         return describe(fetched)
 
     outcomes = desk.each(chosen, work)
@@ -82,21 +84,52 @@ def fetch(
     return Answer(outcomes=outcomes, partial=partial, show=lambda terminal: _show(terminal, results, outcomes))
 
 
-def _watched(desk: Desk, database: Database, fault: PersonNeeded, folder: Path, request: Request) -> Fetched:
-    """Show the shares, copy the first code, wait for the download, and go on by itself."""
-    from aigiqa_cli.steps.import_ import import_paths
+def _fetched(desk: Desk, database: Database, request: Request, folder: Path | None) -> Fetched:
+    """Fetch; what a person has to download for it is awaited in `folder`, if there is one, and then fetch goes on."""
+    awaited: set[bool] = set()
+    while True:
+        try:
+            fetched = fetch_one(desk.context, database, request)
+        except Fault as fault:
+            pictures = _asks_for_images(database, fault)
+            if folder is None or not fault.shares or pictures in awaited:
+                raise
+            _watch(desk, database, request, fault, folder, labels=request.labels_only or not pictures)
+            awaited.add(pictures)
+            request = replace(request, force=False)  # what was asked for is installed anew already
+        else:
+            return replace(fetched, changed=True) if awaited else fetched
+
+
+def _asks_for_images(database: Database, fault: Fault) -> bool:
+    """Or for labels, whose images can be had without a person."""
+    from aigiqa_cli.obtaining import shares
+
+    urls = {share.url for asset in database.assets_of("images", "references") for share in shares(database, asset)}
+    return any(share.url in urls for share in fault.shares)
+
+
+def _watch(desk: Desk, database: Database, request: Request, fault: Fault, folder: Path, *, labels: bool) -> None:
+    """Show the shares, copy the first code, wait until enough has been downloaded, and install it."""
+    from aigiqa_cli.installing import accepting
+    from aigiqa_cli.steps.import_ import Imported, import_paths
     from aigiqa_cli.steps.watch import Watcher
 
-    desk.reporter.close()  # a live display would swallow what is for the terminal itself
-    explaining.shares(desk.terminal, fault.shares)
-    code = next((share.code for share in fault.shares if share.code), "")
-    if code and clipboard.copy(code):
-        desk.terminal.note(f"the extraction code {code} was copied")
-    given = Watcher(desk.context, database, folder, request.password).wait()
-    done = import_paths(
-        desk.context, database, given, Options(require_hashes=request.require_hashes, password=request.password)
-    )
-    return Fetched(database.id, done.folder, done.state, changed=True)
+    options = Options(request.labels_only, request.require_hashes, request.password)
+
+    def show(needed: Fault) -> None:
+        desk.reporter.close()  # a live display would swallow what is for the terminal itself
+        explaining.awaited(desk.terminal, needed, database.title, folder)
+        code = next((share.code for share in needed.shares if share.code), "")
+        if code and clipboard.copy(code):
+            desk.terminal.note(f"the extraction code {code} was copied")
+
+    def install(given: list[Given]) -> Imported:
+        return import_paths(desk.context, database, given, options)
+
+    show(fault)
+    known = accepting.with_accepted(desk.context.root, database)
+    Watcher(desk.context, known, folder, request.password, labels, show).wait(install)
 
 
 def describe(fetched: Fetched) -> dict[str, Any]:
@@ -110,6 +143,7 @@ def describe(fetched: Fetched) -> dict[str, Any]:
         "rows": record.rows if record else None,
         "images": record.images if record else None,
         "unpinned": list(record.unpinned) if record else [],
+        "locally_accepted": list(record.local) if record else [],
         "warnings": list(record.warnings) if record else [],
         "left_out": list(fetched.left_out),
         "plan": list(fetched.plan),
@@ -148,7 +182,7 @@ def _show_plan(terminal: Terminal, fetched: Fetched) -> None:
         (
             item["asset"],
             item["role"],
-            human_bytes(item["bytes"]),
+            size_in_words(item["bytes"], item["approximate_size"]),
             ", ".join(item["mirrors"]) or "by hand: " + " ".join(item["by_hand"]),
         )
         for item in fetched.plan
