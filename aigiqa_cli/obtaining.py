@@ -112,7 +112,10 @@ class Obtained:
         path = self.context.root.folder(database.id) / "labels" / asset.published_name
         if asset.role != "labels" or not path.is_file():
             return None
-        found = sha256_file(path)
+        try:
+            found = sha256_file(path)
+        except FileNotFoundError:  # it went in this very moment
+            return None
         return File(path, "installed before", found) if found[0] in asset.accepted else None
 
     def _kept(self, asset: Asset) -> File | None:

@@ -142,6 +142,12 @@ def answer(path: str, password: str) -> dict[str, Any]:
     return {"verdict": "good", "members": members}
 
 
+def peak() -> int:
+    """kB: the most memory that this program had. `ru_maxrss` would begin with the size of what started it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def main() -> None:
     import warnings
 
@@ -153,7 +159,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
         told = answer(path, password)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        told["peak"] = peak()
         print(json.dumps(told), flush=True)
 
 

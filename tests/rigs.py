@@ -52,8 +52,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rig(name, sample, share=1.0): a part of a rig that can run at any length")
-    if not config.getoption("--seed"):
-        config.option.seed = str(int.from_bytes(os.urandom(4)))
+    shared = getattr(config, "workerinput", {}).get("seed")  # one seed for all processes of a run
+    config.option.seed = shared or config.getoption("--seed") or str(int.from_bytes(os.urandom(4)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A process of pytest-xdist is told the seed of the run."""
+    node.workerinput["seed"] = node.config.option.seed
 
 
 def _chosen(config: pytest.Config) -> dict[str, int | None]:

@@ -25,9 +25,11 @@ from doubles import Box
 from aigiqa_cli import expectations, rules
 from aigiqa_cli.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.errors import RefusedInput
-from aigiqa_cli.installing.recognising import look, whose
+from aigiqa_cli.installing.belonging import examine
+from aigiqa_cli.installing.recognising import look
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
 from aigiqa_cli.manifest.models import Database
+from aigiqa_cli.store import Root, staged
 
 ID = "pku-aigiqa-4k"
 ARCHIVE, WORKBOOK = "pku-aigiqa-4k-archive", "annotation.xlsx"
@@ -438,7 +440,10 @@ def test_every_layout_installs(
 def test_the_archive_is_not_taken_for_the_sister_database(archive: Path, tmp_path: Path) -> None:
     """All names of PKU-I2IQA are in it."""
     known = list(Catalogue({}).databases())
-    owner = whose(known, look(archive), tmp_path)
+    root = Root(tmp_path / "root")
+    root.prepare()
+    with staged(root, "sorting") as work:
+        owner = examine(known, look(archive), work).owner
     assert owner
     assert owner.id == ID
 

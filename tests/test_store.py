@@ -41,6 +41,7 @@ from aigiqa_cli.store import (
     locked,
     read_record,
     read_records,
+    retire,
 )
 from aigiqa_cli.store import root as root_module
 from aigiqa_cli.store.staging import RECORD, abandoned, roll_forward
@@ -627,3 +628,17 @@ def test_S10_verify_finds_damage(root: Root, context: Context, damage: str) -> N
     found = {finding.path: finding.problem for finding in verify(context, "some").findings}
     assert set(found) == {"some/images/a1.png", "some/extra"}
     assert found["some/images/a1.png"].startswith(problem)
+
+
+def test_S17_a_link_in_place_of_a_former_folder_is_set_aside(root: Root, tmp_path: Path) -> None:
+    """Exchanged for the published folder just before it was renamed: what lies behind it is nobody's of ours."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "index.csv").write_bytes(b"mine")
+    former = root.replaced / "some-0123456789abcdef"
+    former.symlink_to(theirs)
+    (aside,) = retire(root, former)
+    assert aside.is_symlink()
+    assert aside.parent == root.quarantine
+    assert not former.is_symlink()
+    assert (theirs / "index.csv").read_bytes() == b"mine"

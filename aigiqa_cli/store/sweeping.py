@@ -84,6 +84,9 @@ def retire(root: Root, folder: Path) -> list[Path]:
     except (IntegrityFault, RefusedInput):
         record = None
     owned = {file.path: file.sha256 for file in record.files} if record else {}
+    if folder.is_symlink():  # exchanged for the folder just before it was renamed: nothing behind it is ours (S17)
+        note.unlink(missing_ok=True)
+        return [_set_aside(root, database, folder)]
     changed = []
     for parent, folders, names in os.walk(folder, topdown=False, onerror=_not_listed):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
