@@ -232,6 +232,12 @@ def test_N27_volumes_that_a_browser_renamed(run: Command, tiny: Path, drawn: dic
         run("remove", "tiny", code=0)
 
 
+def test_A23_the_folder_in_which_one_stands_has_a_name(run: Command, tiny: Path) -> None:
+    put(tiny, **{"notes.txt": b"hello"})
+    run.work = tiny
+    assert "Downloads holds nothing of Tiny" in run("import", "tiny", ".", code=5).err
+
+
 def test_A23_a_folder_of_foreign_pictures_is_no_labels(run: Command, tiny: Path, drawn: dict[str, bytes]) -> None:
     put(tiny, **{"holidays/beach.jpg": next(iter(drawn.values()))})
     run("import", "tiny", tiny / "holidays", code=5)

@@ -62,7 +62,9 @@ class File:
 
     @property
     def name(self) -> str:
-        return self.published_name or (self.volumes.name if self.volumes else self.path.name)
+        return self.published_name or (
+            self.volumes.name if self.volumes else self.path.name or self.path.resolve().name
+        )
 
     @property
     def paths(self) -> tuple[Path, ...]:
