@@ -242,3 +242,70 @@ def test_A23_a_folder_of_foreign_pictures_is_no_labels(run: Command, tiny: Path,
     put(tiny, **{"holidays/beach.jpg": next(iter(drawn.values()))})
     run("import", "tiny", tiny / "holidays", code=5)
     assert nothing_installed(run)
+
+
+# --- after a last reading of the whole --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_folder_of_downloads_may_hold_other_things(
+    run: Command, tiny: Path, drawn: dict[str, bytes], named: bool
+) -> None:
+    """Notes, music, pages, another database's table: they are passed over, as with `import FOLDER/*`."""
+    put(
+        tiny, **{"t.zip": packed(drawn), "data.csv": small_labels(), "notes.txt": b"hello", "song.mp3": b"ID3\x04" * 99}
+    )
+    put(tiny, **{"cats.zip": packed({"cats/1.gif": b"GIF89a"}), "page.zip": b"<!DOCTYPE html><title>x</title>"})
+    words: list[object] = ["tiny"] if named else []
+    run("import", *words, tiny, code=0)
+    assert state(run) == ("installed", 12)
+
+
+@pytest.mark.parametrize("shape", ["folder", "archive"])
+def test_labels_over_an_installed_database_keep_its_images(
+    run: Command, tiny: Path, drawn: dict[str, bytes], shape: str
+) -> None:
+    images_zip, table = put(tiny, **{"t.zip": packed(drawn), "data.csv": small_labels()})
+    run("import", "tiny", images_zip, table, code=0)
+    clone = {"tiny-main/data.csv": small_labels()}
+    (given,) = (
+        put(tiny, clone=packed(clone))
+        if shape == "archive"
+        else put(tiny, **{"clone/tiny-main/data.csv": small_labels()})
+    )
+    run("import", "tiny", given if shape == "archive" else tiny / "clone", code=0)
+    assert state(run) == ("installed", 12)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_container_of_labels_vouches_for_nothing_and_spoils_nothing(
+    run: Command, tiny: Path, drawn: dict[str, bytes], manifests: Callable[[str, str], Path], named: bool
+) -> None:
+    """Pinned images stay proven beside a folder of tables."""
+    images_zip, clone = put(tiny, **{"t.zip": packed(drawn), "clone/tiny-main/data.csv": small_labels()})
+    text = tiny_manifest(images_zip.read_bytes(), small_labels()).replace("adj1, adj2", "word1, word2")
+    manifests("tiny", text)
+    words: list[object] = ["tiny"] if named else []
+    done = run("import", *words, clone.parent.parent, images_zip, code=0)
+    assert "unpinned" not in done.err
+    item = next(i for i in run("list", "--json", code=0).json()["data"] if i["id"] == "tiny")
+    assert item["state"] == "installed"
+
+
+def test_N06_what_is_no_file_in_a_folder_is_told_as_what_it_is(run: Command, tiny: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"5" * 64 + b"\nsize 123456789\n"
+    put(tiny, **{"clone/tiny.zip": pointer, "clone/data.csv": small_labels()})
+    for words in (("tiny", tiny / "clone"), (tiny / "clone",)):
+        assert "Git LFS pointer" in run("import", *words, code=3).err
+    assert nothing_installed(run)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_N27_volumes_in_a_folder(run: Command, tiny: Path, drawn: dict[str, bytes], named: bool) -> None:
+    data = packed(drawn)
+    third = -(-len(data) // 3)
+    put(tiny, **{f"set/t.zip.00{n + 1}": data[n * third : (n + 1) * third] for n in range(3)})
+    put(tiny, **{"set/data.csv": small_labels()})
+    words: list[object] = ["tiny"] if named else []
+    run("import", *words, tiny / "set", code=0)
+    assert state(run) == ("installed", 12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,8 @@ class Assembly:
 
     def build(self) -> Record:
         """Make the whole tree and its record; nothing is published yet."""
-        with passwords.explained([self.database], self.supplies.containers), ExitStack() as stack:
+        given = (*self.supplies.containers, *self.supplies.table_holders)
+        with passwords.explained([self.database], given), ExitStack() as stack:
             archives = self._open(stack)
             members = matching.Members(archives)
             labels = self._labels(archives, members)
@@ -88,7 +90,7 @@ class Assembly:
         for folder in (matching.IMAGES, matching.REFERENCES):
             (self.work.tree / folder).mkdir(exist_ok=True)
         archives = []
-        for file in self.supplies.containers:
+        for file in (*self.supplies.containers, *self.supplies.table_holders):
             file.start_hashing()
             split_sets.check(self.database, file)
             secret = file.password or passwords.declared(self.database)
@@ -97,7 +99,7 @@ class Assembly:
             named = [(path, f"{outer.name}/{nesting.inner_name(path)}") for path in inner]
             opened = (open_archive(path, self.work.folder, name, password=secret) for path, name in named)
             archives += [outer, *(stack.enter_context(archive) for archive in opened)]
-            if inner:
+            if inner or file in self.supplies.table_holders:
                 self.holders.add(outer.name)
         return archives
 
@@ -108,7 +110,7 @@ class Assembly:
             files = labelling.tables_in(self.database, archives, members, self.work.scratch, whatever=True) | files
             source = labelling.choose_source(self.database, list(files))
         if source is None:
-            raise missing_tables(self.database, list(files))
+            raise missing_tables(self.database, list(files), self.supplies)
         labels = labelling.label_rows(self.database, source, files, self.work)
         if source.third_party:
             share = f", with {len(labels.rows)} of {self.database.expect.rows[0]} rows" if source.partial else ""
@@ -279,7 +281,20 @@ class Assembly:
                     StoredSource(asset.name, "split", file.origin, asset.published_name, length, digest, proof)
                 )
                 fresh.add(asset.name)
+        self._note_unused(split, resolved, fresh)
         self._keep_folds(split, resolved, fresh)
+
+    def _note_unused(self, split: Split, resolved: set[str], fresh: set[str]) -> None:
+        """A fold of which only some of the files were given cannot be resolved, and is not lost in silence."""
+        folds: dict[int | None, list[str]] = {}
+        for file in split.published.files if split.published else ():
+            folds.setdefault(file.fold, []).append(splitting.asset_name(split, file))
+        for fold, names in folds.items():
+            name = split.name if fold is None else f"{split.name}-{fold}"
+            given = fresh.intersection(names)
+            if given and name not in resolved:
+                files = [", ".join(n.partition("/")[2] for n in sorted(side)) for side in (given, set(names) - given)]
+                self.warnings.append(f"{files[0]} alone is no split: {files[1]} of {split.name} was not given")
 
     def _keep_folds(self, split: Split, resolved: set[str], fresh: set[str]) -> None:
         """What was resolved before, and is not now, stays; the index has the same images."""
@@ -358,12 +373,16 @@ def _flags(image_id: str, picture: Picture | None, seen: set[str]) -> list[str]:
     return flags
 
 
-def missing_tables(database: Database, given: Sequence[str]) -> PersonNeeded:
-    """The fault for an install without its label table."""
-    needed = [name for name in database.labels[0].needs if name not in given]
+def missing_tables(database: Database, tables: Sequence[str], supplies: Supplies) -> PersonNeeded:
+    """The fault for an install without its label table. What no mirror has by itself a person has to give along."""
+    needed = [database.asset(name) for name in database.labels[0].needs if name not in tables]
+    names = [asset.published_name.rpartition("/")[2] for asset in needed]
+    given = [shlex.quote(str(file.path)) for file in (*supplies.containers, *supplies.table_holders)]
+    by_hand = " ".join(["aigiqa import", database.id, *given, *(f"~/Downloads/{name}" for name in names)])
+    to_be_had = all(asset.mirrors for asset in needed)
     return PersonNeeded(
-        f"the label table {', '.join(needed)} of {database.title} is missing",
-        hint=f"aigiqa fetch --labels-only {database.id}",
+        f"the label table {', '.join(names)} of {database.title} is missing",
+        hint=f"aigiqa fetch --labels-only {database.id}" if to_be_had else by_hand,
         database=database.id,
         phase="SCORES",
     )

@@ -44,8 +44,11 @@ class Evidence:
         self.owner, self.what = owner, _WHAT.get(role, role) if owner else ""
 
 
-def examine(databases: Sequence[Database], given: Given, work: Staging) -> Evidence:
-    """Look at one thing; archives inside an archive are unpacked into `work`, one level deep."""
+def examine(databases: Sequence[Database], given: Given, work: Staging, *, outside: bool = False) -> Evidence:
+    """Look at one thing; archives inside an archive are unpacked into `work`, one level deep.
+
+    `outside`: only at the images of a folder, whose other contents are looked at one by one.
+    """
     evidence = Evidence(given)
     digest = digest_of(given, databases)
     for database in databases:
@@ -56,19 +59,21 @@ def examine(databases: Sequence[Database], given: Given, work: Staging) -> Evide
             return evidence
     if given.shape == "container":
         with given.file.open(work.folder) as archive:
-            _examine_members(databases, evidence, archive, work)
+            _examine_members(databases, evidence, archive, work, outside=outside)
     elif given.shape == "table":
         _examine_header(databases, evidence)
     return evidence
 
 
-def _examine_members(databases: Sequence[Database], evidence: Evidence, archive: Archive, work: Staging) -> None:
+def _examine_members(
+    databases: Sequence[Database], evidence: Evidence, archive: Archive, work: Staging, *, outside: bool
+) -> None:
     """By the names of its images; of what holds none, by the archives or the label tables in it."""
     names = list(image_names(archive))
     evidence.pictures = len(names)
     evidence.counts = {d.id: sum(is_image_of(d, name) for name in names) for d in databases}
     evidence.decide(_most(databases, evidence.counts), "images")
-    if evidence.owner is not None:
+    if evidence.owner is not None or outside:
         return
     bare = [database for database in databases if not evidence.counts[database.id]]
     if not any(evidence.counts.values()):
@@ -109,7 +114,7 @@ def _most(databases: Sequence[Database], counts: dict[str, int]) -> Database | N
 
 
 def _examine_header(databases: Sequence[Database], evidence: Evidence) -> None:
-    """The databases whose label table has this header; where several have it, the published name decides."""
+    """The databases whose label table has this header, first those with a table of this very name."""
     path = evidence.given.file.path
     fitting = [
         (database, asset)
@@ -119,7 +124,7 @@ def _examine_header(databases: Sequence[Database], evidence: Evidence) -> None:
     ]
     name = plain_name(path.name)
     named = [database for database, asset in fitting if asset.published_name == name]
-    evidence.candidates = list({d.id: d for d in named or [d for d, _ in fitting]}.values())
+    evidence.candidates = list({d.id: d for d in [*named, *(d for d, _ in fitting)]}.values())
     if len(evidence.candidates) == 1:
         evidence.decide(evidence.candidates[0], "labels")
 
@@ -131,9 +136,9 @@ def settle(databases: Sequence[Database], found: Iterable[Evidence]) -> None:
     pictured = {item.owner.id for item in evidence if item.owner and item.given.shape == "container"}
     for item in evidence:
         if item.owner is None and item.candidates:
-            beside = [database for database in item.candidates if database.id in pictured]
-            fitting = beside or [d for d in item.candidates if _has_its_rows(d, item.given)] or item.candidates
-            item.decide(fitting[0], "labels")
+            rows = {d.id for d in item.candidates if _has_its_rows(d, item.given)}
+            best = max(item.candidates, key=lambda d: (d.id in rows, d.id in pictured))  # of equals the one by name
+            item.decide(best, "labels")
 
 
 def _settle_parts(databases: Sequence[Database], containers: list[Evidence]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def inner_members(database: Database, archive: Archive) -> list[Member]:
 
 def _volumes_inside(archive: Archive, first: str, others: int) -> RefusedInput:
     where = archive.path if archive.kind == "folder" else "FOLDER"
-    command = f"aigiqa import {where}/{first}"
+    command = f"aigiqa import {shlex.quote(f'{where}/{first}')}"
     return RefusedInput(
         f"{archive.name} holds the volumes of a split archive ({first} and {others} more)",
         hint=command if archive.kind == "folder" else f"unpack {archive.name} into a folder first, then: {command}",

@@ -69,6 +69,7 @@ class Unpacking:
         optional = {f"{IMAGES}/{row.image_id}" for row in labels.unlabelled}
         matches.missing = [target for target in matches.missing if target not in optional]
         self._refuse_foreign(matches, table_holders)
+        self._refuse_part_of_labels(labels)
         self._check_complete(matches)
         self.ignored = len(self.members.places) - len(matches.used) + self.members.junk
         targets = {place: target for target, places in matches.found.items() for place in places}
@@ -157,6 +158,20 @@ class Unpacking:
             return ""
         return (
             f"unpack {archive.name.partition('/')[0]} first, then: aigiqa import {self.database.id} FOLDER/{packed[0]}"
+        )
+
+    def _refuse_part_of_labels(self, labels: Labels) -> None:
+        """Images beside labels of some of them are no broken archive: the rest of the labels is what is missing."""
+        low, rows = self.database.expect.rows[0], len(labels.rows)
+        if rows >= low:
+            return
+        needs = ", ".join(self.database.asset(name).published_name for name in self.database.labels[0].needs)
+        raise PersonNeeded(
+            f"the label tables that were given are of {rows:,} of the {low:,} rows of {self.database.title}",
+            hint=f"give the whole ones beside the images: {needs}",
+            fault="A25",
+            database=self.database.id,
+            phase="SCORES",
         )
 
     def _check_complete(self, matches: Matches) -> None:

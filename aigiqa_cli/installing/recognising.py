@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigiqa_cli import rules, tables
-from aigiqa_cli.archives import Archive, detect_format, is_junk, volume_set
+from aigiqa_cli.archives import Archive, detect_format, is_junk, is_volume_name, volume_set
 from aigiqa_cli.errors import Finding, PersonNeeded, RefusedInput, UsageFault
 from aigiqa_cli.installing.labelling import likeness, plain_name
 from aigiqa_cli.installing.matching import image_names, is_image_of
-from aigiqa_cli.installing.nesting import inner_members
+from aigiqa_cli.installing.nesting import SUFFIXES, inner_members
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.installing.supplies import File, Supplies, vouch
 
@@ -127,11 +127,10 @@ def digest_of(given: Given, databases: Iterable[Database]) -> str:
 def _demand_one(database: Database, table: Asset, first: File | None, second: File) -> None:
     if first is None or first.digest == second.digest:
         return
-    names = ", ".join(sorted({asset.published_name for asset in database.label_tables}))
     raise RefusedInput(
         f"{first.path.name} and {second.path.name} are two different files that may both be "
         f"{table.published_name} of {database.title}",
-        hint=f"give one of them, or rename both as published: {names}",
+        hint="give the right one of them; if both are published files, rename them to their published names",
         fault="T05",
         database=database.id,
         phase="LIST",
@@ -181,8 +180,11 @@ def entries(path: Path) -> list[Path]:
 
 
 def _is_archive(path: Path) -> bool:
+    """By content; or by its name, which is enough to look at it by itself (a page, a pointer, a volume)."""
     if not path.is_file():
         return False
+    if is_volume_name(path.name) or path.name.lower().endswith(SUFFIXES):
+        return True
     with path.open("rb") as stream:
         head = stream.read(HEAD)
     return bool(detect_format(head)) and not tables.is_workbook(head)

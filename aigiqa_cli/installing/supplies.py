@@ -117,9 +117,11 @@ def _sha256_of_all(paths: Sequence[Path]) -> tuple[tuple[tuple[str, int], ...], 
 
 @dataclass
 class Supplies:
-    """Everything that one install may use. `tables` and `split_files` are keyed by asset name."""
+    """Everything that one install may use. `tables` and `split_files` are keyed by asset name; `table_holders` are
+    containers of label tables without images."""
 
     containers: list[File] = field(default_factory=list)
+    table_holders: list[File] = field(default_factory=list)
     tables: dict[str, File] = field(default_factory=dict)
     split_files: dict[str, File] = field(default_factory=dict)
 

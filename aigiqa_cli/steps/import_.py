@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, PersonNeeded, RefusedInput
 from aigiqa_cli.installing import File, Options, Supplies, accepting, install, passwords, split_sets
-from aigiqa_cli.installing.belonging import Evidence, examine, settle
+from aigiqa_cli.installing.belonging import OWN, Evidence, examine, settle
 from aigiqa_cli.installing.labelling import choose_source
 from aigiqa_cli.installing.matching import image_names, is_image_of
 from aigiqa_cli.installing.recognising import Given, entries, header_fault, holds_pictures, look, sort_into
@@ -62,13 +62,14 @@ def sort_paths(context: Context, paths: Sequence[Path], password: str = "") -> S
         try:
             given = look(path, paths, password)
             taken |= {volume.resolve() for volume in given.file.paths}
+            inside = entries(path) if path not in spread else []
             with staged(context.root, "sorting") as work, passwords.explained(known, [given.file]):
-                evidence = examine(known, given, work)
+                evidence = examine(known, given, work, outside=bool(inside))
         except (RefusedInput, PersonNeeded, IntegrityFault) as fault:
             result.broken.append(fault)
             result.skipped.append(Finding("", str(path), fault.message))
             continue
-        inside = entries(path) if evidence.owner is None and path not in spread else []
+        inside = inside if evidence.owner is None else []
         spread |= set(inside)
         queue[:0] = inside
         if not inside:
@@ -149,14 +150,33 @@ def _looked_at(context: Context, database: Database, paths: Sequence[Path | Give
         path = queue.pop(0)
         if (path if isinstance(path, Path) else path.file.path).resolve() in taken:
             continue
-        given = look(path, others, password) if isinstance(path, Path) else path
+        lies_in_folder = isinstance(path, Path) and path in spread
+        try:
+            given = look(path, others, password) if isinstance(path, Path) else path
+        except RefusedInput as fault:
+            if not lies_in_folder:
+                raise
+            context.reporter.note(f"passed over: {fault.message}")
+            continue
         taken |= {volume.resolve() for volume in given.file.paths}
         inside = entries(given.file.path) if given.file.path not in spread else []
         if inside and not _has_images(context, database, given.file):
             spread |= set(inside)
             queue[:0] = inside
+        elif lies_in_folder and not _concerns(context, database, given):
+            context.reporter.note(f"{given.file.name} is passed over: it is nothing of {database.title}")
         else:
             yield replace(given, file=replace(given.file, password=given.file.password or password))
+
+
+def _concerns(context: Context, database: Database, given: Given) -> bool:
+    """Is what merely lies in a folder of downloads of this database?"""
+    if given.shape == "junk":
+        return True
+    with staged(context.root, "sorting") as work, passwords.explained([database], [given.file]):
+        evidence = examine([database], given, work)
+    part = evidence.pictures and evidence.counts.get(database.id, 0) >= OWN * evidence.pictures
+    return evidence.owner is not None or bool(part)
 
 
 def _has_images(context: Context, database: Database, file: File) -> bool:
@@ -200,14 +220,16 @@ def _demand_space(context: Context, supplies: Supplies) -> None:
 def _complete_tables(obtained: Obtained, database: Database, supplies: Supplies, *, require_hashes: bool) -> bool:
     """A required label table that was not given, and lies in no container, is fetched.
 
-    Returns whether the containers may hold images: those of label tables alone need not be taken for broken ones.
+    Returns whether the containers may hold images; those of label tables alone are set apart.
     """
     pictures = bool(supplies.containers)
-    if _suffices(choose_source(database, list(supplies.tables)), pictures=pictures):
+    enough = _suffices(choose_source(database, list(supplies.tables)), pictures=pictures)
+    if enough and len(supplies.containers) <= 1:
         return pictures
-    inside, pictures = _tables_inside(obtained.context, database, supplies)
-    if supplies.containers and not (pictures or inside):
-        raise _foreign(database, supplies.containers)
+    inside = _set_table_holders_apart(obtained.context, database, supplies)
+    pictures = bool(supplies.containers)
+    if enough:
+        return pictures
     here = {*supplies.tables, *inside}
     if _suffices(choose_source(database, list(here)), pictures=pictures):
         return pictures
@@ -248,14 +270,22 @@ def _suffices(source: LabelSource | None, *, pictures: bool) -> bool:
     return source.partial is None or not pictures
 
 
-def _tables_inside(context: Context, database: Database, supplies: Supplies) -> tuple[set[str], bool]:
-    """Label assets whose published name is that of a member of a container; and whether any may hold images."""
-    names: set[str] = set()
+def _set_table_holders_apart(context: Context, database: Database, supplies: Supplies) -> set[str]:
+    """Label assets whose published name is that of a member of a container. Containers with such members and without
+    images become table holders. Raises RefusedInput if there is nothing of the database in any."""
+    inside: set[str] = set()
     pictures = False
-    for file in supplies.containers:
+    for file in tuple(supplies.containers):
         secret = passwords.declared(database)
         with passwords.explained([database], [file]), file.open(context.root.staging, secret) as archive:
-            names |= {member.name.rpartition("/")[2] for member in archive.members}
-            pictures = pictures or holds_pictures(database, archive)
-    inside = {a.name for a in database.label_tables if a.published_name.rpartition("/")[2] in names}
-    return inside, pictures
+            names = {member.name.rpartition("/")[2] for member in archive.members}
+            holds = holds_pictures(database, archive)
+        held = {a.name for a in database.label_tables if a.published_name.rpartition("/")[2] in names}
+        inside |= held
+        pictures = pictures or holds
+        if held and not holds:
+            supplies.containers.remove(file)
+            supplies.table_holders.append(file)
+    if supplies.containers and not (pictures or inside):
+        raise _foreign(database, supplies.containers)
+    return inside
