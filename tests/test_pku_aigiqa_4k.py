@@ -492,8 +492,9 @@ def test_the_part_alone_is_no_install_of_images(
     listed = members("as the loaders read", some, b"")[1:]
     given = replicas.archive(tmp_path / "t2i.zip", listed)
     table = shared / "data/pku-aigiqa-4k/PKU-AIGIQA/annotation.csv"
-    done = run("import", ID, given, table, code=4)
-    assert "2400 of the 4000 images" in done.err
+    done = run("import", ID, given, table, code=3)
+    assert "2,400 of the 4,000 rows" in done.err
+    assert WORKBOOK in done.err
     without = run("import", ID, given, code=3)
     assert f"the label table {WORKBOOK}" in without.err
 
