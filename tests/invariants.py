@@ -67,9 +67,10 @@ def check(root: Path, *, settled: bool) -> None:
 def check_swept(root: Path) -> None:
     """After gc: no staging, no partial download, no former folder, no temporary name."""
     for folder in ("staging", "partial", "replaced"):
-        assert list((root / ".aigiqa" / folder).iterdir()) == []
+        left = sorted(path.name for path in (root / ".aigiqa" / folder).iterdir())
+        assert not left, f"{folder}: {left}"
     strays = [path for path in root.rglob("*") if path.name.endswith((".tmp", ".part", ".new"))]
-    assert not strays
+    assert not strays, strays
 
 
 def check_secret(root: Path, secret: bytes) -> None:

@@ -42,9 +42,10 @@ from aigiqa_cli.store import (
     read_record,
     read_records,
     retire,
+    staging,
 )
 from aigiqa_cli.store import root as root_module
-from aigiqa_cli.store.staging import RECORD, abandoned, roll_forward
+from aigiqa_cli.store.staging import EXCHANGE, RECORD, abandoned, roll_forward
 
 HEADER = ",".join(COLUMNS) + "\n"
 DEMO = REPOSITORY / "manifests" / "demo.yaml"
@@ -64,7 +65,9 @@ def context(root: Root) -> Context:
 
 def content(database: str, version: int) -> dict[str, bytes]:
     row = f"{database},a{version}.png,{database}/images/a{version}.png" + "," * (len(COLUMNS) - 3) + "\n"
-    return {"index.csv": (HEADER + row).encode(), f"images/a{version}.png": b"picture %d" % version}
+    files = {"index.csv": (HEADER + row).encode(), f"images/a{version}.png": b"picture %d" % version}
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in files.items()]
+    return files | {"checksums.sha256": "".join(lines).encode()}
 
 
 def stage(root: Root, database: str = "some", version: int = 1) -> tuple[Staging, Record]:
@@ -209,37 +212,100 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_after(renames: int) -> Iterator[None]:
-    """Every later rename kills."""
-    real, left = {"rename": os.rename, "replace": os.replace}, [renames]
+    """Every later rename or exchange of names kills."""
+    left = [renames]
 
-    def counted(name: str) -> Callable[..., None]:
-        def call(*words: Any, **more: Any) -> None:
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any, **more: Any) -> Any:
             if not left[0]:
                 raise Killed
             left[0] -= 1
-            real[name](*words, **more)
+            return real(*words, **more)
 
         return call
 
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
-        for name in real:
-            patch.setattr(os, name, counted(name))
+        for place, name in ((os, "rename"), (os, "replace"), (staging, "exchange")):
+            patch.setattr(place, name, counted(getattr(place, name)))
         yield
 
 
-@pytest.mark.parametrize("done", range(5))
-def test_S01_every_point_of_an_upgrade_rolls_forward(root: Root, context: Context, done: int) -> None:
-    publish(root, version=1)
+@pytest.fixture(params=["names are exchanged", "the system cannot exchange names"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param != "names are exchanged":
+        monkeypatch.setattr(staging, "exchange", lambda first, second: False)
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("former", [1, 2], ids=["another version", "the same version"])
+@pytest.mark.parametrize("done", range(8))
+def test_S01_every_point_of_an_upgrade_rolls_forward(root: Root, context: Context, done: int, former: int) -> None:
+    publish(root, version=former)
+    (root.folder("some") / "mine.txt").write_text("the user's")
     folder, record = prepared(root, version=2)
     with killed_after(done):
         roll_forward(root, folder, "some")
-    assert (folder / RECORD).exists() is (done < 4), "kept record, former folder away, tree in, record in"
     heal(root, "some")
     assert is_whole(root, record)
     assert not heal(root, "some"), "there is nothing left to do"
     collect(context, dry_run=False)
-    assert is_whole(root, record)
     assert [*root.staging.iterdir(), *root.replaced.iterdir()] == []
+    mine = root.folder("some") / "mine.txt"
+    assert mine.read_text() == "the user's", "it was in the former folder"
+    mine.unlink()
+    assert is_whole(root, record)
+
+
+def test_C03_the_database_is_never_absent_while_it_is_published_anew(root: Root) -> None:
+    publish(root, version=1)
+    folder, record = prepared(root, version=2)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rename", "replace"):
+            patch.setattr(os, name, _looking(getattr(os, name), lambda: seen.append(root.folder("some").is_dir())))
+        roll_forward(root, folder, "some")
+    assert is_whole(root, record)
+    assert len(seen) >= 8
+    assert all(seen)
+
+
+def _looking(real: Callable[..., None], look: Callable[[], None]) -> Callable[..., None]:
+    def call(*words: Any, **more: Any) -> None:
+        look()
+        real(*words, **more)
+        look()
+
+    return call
+
+
+def test_S01_a_half_done_exchange_that_was_copied_elsewhere_goes_by_the_checksums(root: Root) -> None:
+    """A copied root has other inodes; what the record says tells which of the two is the new one."""
+    publish(root, version=1)
+    folder, record = prepared(root, version=2)
+    (folder / EXCHANGE).write_text('{"inode": 0}')
+    heal(root, "some")
+    assert is_whole(root, record)
+
+
+def test_C06_a_note_whose_former_folder_is_gone_is_swept(root: Root, context: Context) -> None:
+    record = publish(root, version=1)
+    alone = root.replaced / "some-0123456789abcdef.json"
+    alone.write_bytes(record.to_bytes())
+    living, _ = stage(root)
+    (root.replaced / f"{living.folder.name}.json").write_bytes(record.to_bytes())
+    collect(context, dry_run=False)
+    assert [path.stem for path in root.replaced.iterdir()] == [living.folder.name], "its folder may come in a moment"
+    living.close()
+
+
+@pytest.mark.usefixtures("system")
+def test_S01_what_is_published_is_what_the_record_says(root: Root) -> None:
+    publish(root, version=1)
+    folder, record = prepared(root, version=2)
+    roll_forward(root, folder, "some")
+    assert is_whole(root, record)
+    assert not (folder / RECORD).exists()
+    assert not heal(root, "some"), "there is nothing left to do"
 
 
 @pytest.mark.parametrize("done", range(3))

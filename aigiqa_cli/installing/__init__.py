@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aigiqa_cli import images
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import IntegrityFault, MachineFault, UsageFault
+from aigiqa_cli.errors import IntegrityFault, MachineFault, TemporaryFault, UsageFault
 from aigiqa_cli.index import read_rows
 from aigiqa_cli.installing import root_index
 from aigiqa_cli.installing.assembly import Assembly, Kept, Options
@@ -58,6 +58,10 @@ def install(
         work.publish(record)
         drop_replaced(root, database.id)
     if database.id in root_index.rebuild(root, reporter):
+        if not root.folder(database.id).exists():  # the system cannot exchange names, and locks lie
+            raise TemporaryFault(
+                f"another aigiqa is publishing {database.id} anew", hint="try again", fault="C06", phase="INDEX"
+            )
         raise MachineFault(
             f"{database.title} was written, and its index cannot be read back",
             hint=f"aigiqa verify {database.id}",

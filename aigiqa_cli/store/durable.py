@@ -18,6 +18,10 @@ from typing import BinaryIO
 
 from aigiqa_cli.names import shortened
 
+_HERE = -100  # AT_FDCWD
+_RENAME_EXCHANGE, _RENAME_SWAP = 2, 2  # <linux/fs.h>, <sys/stdio.h> of macOS
+_CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 
 def fsync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
@@ -52,6 +56,24 @@ def write_whole(path: Path, data: bytes) -> None:
     """Replace the file at `path` by `data`, durably."""
     with whole_file(path) as stream:
         stream.write(data)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Let two names change hands in one step, so that neither is ever absent; False where the system cannot (C03)."""
+    library = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    if hasattr(library, "renameat2"):
+        code = library.renameat2(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE)
+    elif hasattr(library, "renamex_np"):
+        code = library.renamex_np(*names, _RENAME_SWAP)
+    else:
+        return False
+    if code == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(first), None, str(second))
 
 
 def flush_tree(folder: Path) -> None:

@@ -3,10 +3,11 @@
 A staging folder holds `owner.json` (held under a kernel lock while its owner lives), `tree/` (what will be
 published) and, once everything in it is durable, `record.json`. Publishing is renames only:
 
-    former <root>/<db>  ->  .aigiqa/replaced/<name>          (if there is one; its record stands beside it)
-    staging/<name>/tree ->  <root>/<db>
+    staging/<name>/tree <-> <root>/<db>                         one step, so that the database is never absent (C03)
+    staging/<name>/tree ->  .aigiqa/replaced/<name>             the former version; its record stands beside it
     staging/<name>/record.json -> .aigiqa/installed/<db>.json   the commit point
 
+Where there is no former version, or the system cannot exchange names, the former goes first and the tree follows.
 Whoever finds this half done finishes it (`heal`): record.json stands only in a folder whose tree was proven and
 flushed, so rolling forward is always right.
 """
@@ -26,12 +27,13 @@ from typing import Any
 from aigiqa_cli import owners
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import TemporaryFault
-from aigiqa_cli.store.durable import flush_tree, fsync_folder, write_whole
+from aigiqa_cli.store.durable import exchange, flush_tree, fsync_folder, write_whole
 from aigiqa_cli.store.locks import owner_note, try_flock
 from aigiqa_cli.store.records import Record
 from aigiqa_cli.store.root import Root
 
 OWNER, TREE, RECORD, SCRATCH = "owner.json", "tree", "record.json", "scratch"
+EXCHANGE = "exchange.json"  # which folder the tree is, noted before it changes hands with the former version
 CHECKSUMS = "checksums.sha256"
 _UNBORN = f".{OWNER}"
 _TRIES = 100
@@ -174,50 +176,82 @@ def roll_forward(root: Root, folder: Path, database: str) -> None:
 
 
 def _publish_tree(root: Root, folder: Path, database: str) -> None:
-    published, tree, name = root.folder(database), folder / TREE, folder.name
+    published, tree = root.folder(database), folder / TREE
     for _ in range(_TRIES):
-        if not tree.exists():
+        if not os.path.lexists(tree):
             return
-        if published.exists():
-            if (root.replaced / name).exists():
-                name = f"{database}-{secrets.token_hex(8)}"
-            _keep_former_record(root, name, database)
-            with suppress(FileNotFoundError):
-                os.rename(published, root.replaced / name)
-            fsync_folder(root.replaced)
-        try:
-            os.rename(tree, published)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            continue  # another process published it meanwhile
-        fsync_folder(root.path)
-        return
+        with suppress(FileNotFoundError):  # where locks lie another process may do the same at the same time (C06)
+            if _is_former(folder, published):
+                _shelve(root, tree, folder.name, database)
+                return
+            if not os.path.lexists(published):
+                if _took_the_name(tree, published):
+                    fsync_folder(root.path)
+                    return
+            elif _exchanged(folder, published):
+                fsync_folder(root.path)
+                fsync_folder(folder)
+            else:
+                _shelve(root, published, folder.name, database)
     raise TemporaryFault(f"other processes keep publishing {database}", fault="C06", phase="PUBLISH")
+
+
+def _took_the_name(tree: Path, published: Path) -> bool:
+    try:
+        os.rename(tree, published)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False  # another process published it meanwhile
+    return True
+
+
+def _exchanged(folder: Path, published: Path) -> bool:
+    """Exchange tree and former version. Which of the two is the tree is noted first, for whoever finds it half done."""
+    tree = folder / TREE
+    if not (folder / EXCHANGE).exists():
+        write_whole(folder / EXCHANGE, json.dumps({"inode": tree.lstat().st_ino}).encode())
+    return exchange(tree, published)
+
+
+def _is_former(folder: Path, published: Path) -> bool:
+    """Does the former version lie where the tree was? The list of checksums tells; of equal ones, the folder itself."""
+    try:
+        inode = json.loads((folder / EXCHANGE).read_bytes())["inode"]
+        record = (folder / RECORD).read_bytes()
+    except FileNotFoundError:
+        return False
+    here, there = _holds(folder / TREE, record), _holds(published, record)
+    return there if here != there else (folder / TREE).lstat().st_ino != inode
+
+
+def _shelve(root: Root, former: Path, name: str, database: str) -> None:
+    """Put a former version away, its record beside it: nothing of the user's in it is ever removed."""
+    if os.path.lexists(root.replaced / name):
+        name = f"{database}-{secrets.token_hex(8)}"
+    if root.record(database).is_file():
+        write_whole(root.replaced / f"{name}.json", root.record(database).read_bytes())
+    os.rename(former, root.replaced / name)
+    fsync_folder(root.replaced)
 
 
 def _bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def _is_recorded(root: Root, database: str, record: bytes | None) -> bool:
-    """Are the published files those of this record? Its list of checksums stands for all of them."""
-    if record is None:
-        return False
+    """Are the published files those of this record?"""
+    return record is not None and _holds(root.folder(database), record)
+
+
+def _holds(folder: Path, record: bytes) -> bool:
+    """Are the files in the folder those of this record? Its list of checksums stands for all of them."""
     recorded = {path: sha256 for path, _, sha256 in json.loads(record)["files"]}
-    found = _bytes(root.folder(database) / CHECKSUMS)
+    found = _bytes(folder / CHECKSUMS)
     return sha256_bytes(found) == recorded.get(CHECKSUMS) if found is not None else CHECKSUMS not in recorded
-
-
-def _keep_former_record(root: Root, name: str, database: str) -> None:
-    """What the former folder owned stands beside it, so that nothing of the user's in it is ever removed."""
-    if root.record(database).is_file():
-        write_whole(root.replaced / f"{name}.json", root.record(database).read_bytes())
 
 
 def withdraw(root: Root, database: str) -> Path:

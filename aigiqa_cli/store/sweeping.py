@@ -36,6 +36,7 @@ def leftovers(root: Root) -> list[Leftover]:
     found = [Leftover(path, "staging", _size(path)) for path in abandoned(root) if not (path / RECORD).exists()]
     found += [Leftover(path, UNBORN, _size(path)) for path in unborn(root)]
     found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if _superseded(root, path)]
+    found += [Leftover(path, "note of a former folder", _size(path)) for path in _lone_notes(root)]
     found += [Leftover(path, "partial download", _size(path)) for path in _entries(root.partial) if _unheld(path)]
     found += [Leftover(path, "temporary file", _size(path)) for path in _temporaries(root) if _unheld(path)]
     records = list(read_records(root))
@@ -72,6 +73,17 @@ def _superseded(root: Root, folder: Path) -> bool:
     """A former folder whose database is published anew, or was removed; else it may be the only copy there is."""
     database = folder.name.rpartition("-")[0]
     return folder.is_dir() and (root.folder(database).is_dir() or not root.record(database).exists())
+
+
+def _lone_notes(root: Root) -> list[Path]:
+    """Notes of former folders that are gone. One whose staging folder stands may be about to get its folder."""
+    notes = [path for path in _entries(root.replaced) if path.suffix == ".json" and not path.with_suffix("").exists()]
+    return [path for path in notes if _is_replaced(root, path.stem) and not (root.staging / path.stem).exists()]
+
+
+def _is_replaced(root: Root, name: str) -> bool:
+    """Else its note is the only record there is: of a database that is being removed."""
+    return root.record(name.rpartition("-")[0]).exists()
 
 
 def retire(root: Root, folder: Path) -> list[Path]:
