@@ -10,42 +10,17 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
+from tiny import SMALL
+
 FILES = {"set/a.png": b"\x89PNG\r\n\x1a\n" + bytes(20), "set/b.txt": b"some text, some text, some text"}
 TABLE = b'name,prompt,mos\na.png,"one, ""two""",3.50\nb.png,,0001\n'
 ROWS = [{"name": "a.png", "prompt": "x", "mos": 3.5}, {"name": "b.png", "prompt": None, "mos": 12345678901234567890}]
-MANIFEST = b"""\
-schema: 1
-version: 1
-id: small
-title: Small
-summary: two pictures
-license: {spdx: MIT, scope: all, source: here}
-citation: {key: a, type: misc, title: T, authors: [A], year: 2024}
-assets:
-  - name: pictures.zip
-    role: images
-    format: zip
-    bytes: 12
-    sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-    mirrors:
-      - {kind: http, url: https://example.org/pictures.zip}
-  - name: labels.csv
-    role: labels
-    format: csv
-    mirrors:
-      - {kind: baidu, url: https://pan.baidu.com/s/1abc, code: '0755'}
-labels:
-  - needs: [labels.csv]
-    tables: [{file: labels.csv, columns: [name, mos]}]
-    extract: {name: '^(?P<model>[a-z]+)'}
-    columns: {generator: model, task: {const: t2i}}
-    recode: {generator: {a: glide}}
-    scores: {quality: {mos: mos, range: [0, 5]}}
-    image: {id: name, find: ['{name}']}
-expect: {images: 2, rows: [1, 2], generators: {glide: 2}}
-splits:
-  - {name: authors, evidence: none, rule: {within: task, every: 4, test: [3]}}
-"""
+MANIFEST = (
+    SMALL.replace("    format: zip\n", f"    format: zip\n    bytes: 12\n    sha256: {'a' * 64}\n")
+    .replace("CODE", "'0755'")
+    .replace("rows: 2,", "rows: [1, 2],")
+    + "splits:\n  - {name: authors, evidence: none, rule: {within: task, every: 4, test: [3]}}\n"
+).encode()
 RECORD = json.dumps(
     {
         "record": 1, "database": "some", "state": "installed", "partial": False, "manifest_version": 1,

@@ -36,6 +36,7 @@ from archive_writers import (
     unicode_path,
     zipped,
 )  # fmt: skip
+from bad_archives import TRAVERSAL, TWINS, UNUSABLE
 
 from aigiqa_cli import archives
 from aigiqa_cli.archives import Order, Unpacked, detect_format, is_junk, open_archive
@@ -116,41 +117,7 @@ def world(tmp_path: Path) -> World:
 # Names
 # ---------------------------------------------------------------------------------------------------------------------
 
-TRAVERSAL = {
-    "parent": (b"../x", "A01"),
-    "parent-inside": (b"a/../../x", "A01"),
-    "parent-deep": (b"../../../../../../../../x", "A01"),
-    "parent-at-end": (b"a/..", "A01"),
-    "parent-only": (b"..", "A01"),
-    "dot-inside": (b"a/./x", "A01"),
-    "dots-and-slashes": (b"....//x", "A01 A15 S15"),
-    "backslash-parent": (b"..\\x", "A01 A03"),
-    "backslash-parent-inside": (b"a\\..\\..\\x", "A01 A03"),
-    "absolute": (b"/x", "A02"),
-    "absolute-twice": (b"//x", "A02"),
-    "absolute-after-dot": (b".//x", "A02 A15"),
-    "drive": (b"C:\\x", "A03"),
-    "drive-slash": (b"C:/x", "A03"),
-    "drive-relative": (b"C:x", "A03"),
-    "share": (b"\\\\host\\share\\x", "A02 A03"),
-    "stream": (b"a.png:evil", "A03 A04"),
-    "empty-part": (b"a//b", "A15"),
-}
-UNUSABLE = {
-    "NUL": (b"a\0b.png", "A04"),
-    "newline": (b"a\nb.png", "A04"),
-    "escape": (b"\x1b[2Ja.png", "A04"),
-    "delete": (b"a\x7f.png", "A04"),
-    "wildcard": (b"a*.png", "A04"),
-    "trailing-dot": (b"a.png.", "S15"),
-    "trailing-space": (b"dir /a.png", "S15"),
-    "reserved": (b"con.png", "S15"),
-    "reserved-folder": (b"AUX/a.png", "S15"),
-    "long-part": (b"n" * 252 + b".png", "S14"),
-    "long-path": (b"/".join([b"d" * 200] * 6) + b"/a.png", "S14"),
-    "deep": (b"d/" * 17 + b"a.png", "A30"),
-}
-BAD_NAMES = TRAVERSAL | UNUSABLE
+BAD_NAMES = TRAVERSAL | UNUSABLE | {"NUL": (b"a\0b.png", "A04")}
 
 
 @pytest.mark.parametrize("shape", BAD_NAMES)
@@ -194,17 +161,6 @@ def test_A03_backslash_beside_slash(world: World) -> None:
 
 def test_A03_backslash_as_the_only_separator(world: World) -> None:
     assert set(world.unpack(names(b"set\\a.png", b"set\\b.png"))) == {"set/a.png", "set/b.png"}
-
-
-TWINS = {
-    "same": (b"a.png", b"a.png"),
-    "case": (b"Set/A.png", b"set/a.PNG"),
-    "dot": (b"./a.png", b"a.png"),
-    "composed": ("é.png".encode(), "e\u0301.png".encode()),
-    "sharp-s": ("ß.png".encode(), b"ss.png"),
-    "file-and-folder": (b"a", b"a/b.png"),
-    "folder-and-file": (b"a/b/c.png", b"A/B"),
-}
 
 
 @pytest.mark.parametrize("pair", TWINS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tiny import SMALL
 
 from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import Exit, Finding, RefusedInput
@@ -15,35 +16,6 @@ from aigiqa_cli.manifest import VOCABULARY_NAME, json_schema, load, load_vocabul
 from aigiqa_cli.manifest.models import Database
 from aigiqa_cli.patterns import compile_pattern
 
-SMALL = """\
-schema: 1
-version: 1
-id: small
-title: Small
-summary: two pictures
-license: {spdx: MIT, scope: all, source: here}
-citation: {key: a, type: misc, title: T, authors: [A], year: 2024}
-assets:
-  - name: pictures.zip
-    role: images
-    format: zip
-    mirrors:
-      - {kind: http, url: https://example.org/pictures.zip}
-  - name: labels.csv
-    role: labels
-    format: csv
-    mirrors:
-      - {kind: baidu, url: https://pan.baidu.com/s/1abc, code: CODE}
-labels:
-  - needs: [labels.csv]
-    tables: [{file: labels.csv, columns: [name, mos]}]
-    extract: {name: '^(?P<model>[a-z]+)'}
-    columns: {generator: model, task: {const: t2i}}
-    recode: {generator: {a: glide}}
-    scores: {quality: {mos: mos, range: [0, 5]}}
-    image: {id: name, find: ['{name}']}
-expect: {images: 2, rows: 2, generators: {glide: 2}}
-"""
 SLUGS = {"glide", "midjourney"}
 BUILT_IN = sorted(path for path in built_in_folder().glob("*.yaml") if path.name != VOCABULARY_NAME)
 

@@ -238,6 +238,23 @@ def test_A23_the_folder_in_which_one_stands_has_a_name(run: Command, tiny: Path)
     assert "Downloads holds nothing of Tiny" in run("import", "tiny", ".", code=5).err
 
 
+def test_A23_a_folder_of_nothing_but_foreign_archives(run: Command, tiny: Path) -> None:
+    put(tiny, **{"cats.zip": packed({"cats/1.gif": b"GIF89a"}), "page.zip": b"<!DOCTYPE html><title>x</title>"})
+    done = run("import", "tiny", tiny, code=5)
+    assert f"{tiny} holds nothing of Tiny" in done.err
+    assert "aigiqa info tiny" in done.err
+    assert nothing_installed(run)
+
+
+def test_A23_a_table_that_has_only_the_name_says_so(
+    run: Command, tiny: Path, manifests: Callable[[str, str], Path]
+) -> None:
+    manifests("tiny", tiny_manifest(b"", small_labels()).replace("adj1, adj2", "word1, word2"))
+    (path,) = put(tiny, **{"data.csv": b"1,2,3\n4,5,6\n"})
+    done = run("import", "tiny", path, code=5)
+    assert "it has the name of data.csv, and neither its header nor its published hash" in " ".join(done.err.split())
+
+
 def test_A23_a_folder_of_foreign_pictures_is_no_labels(run: Command, tiny: Path, drawn: dict[str, bytes]) -> None:
     put(tiny, **{"holidays/beach.jpg": next(iter(drawn.values()))})
     run("import", "tiny", tiny / "holidays", code=5)

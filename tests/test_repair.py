@@ -817,6 +817,35 @@ def test_S10_a_label_table_inside_the_archive(run: Command, manifests: Put, memb
     grove.whole()
 
 
+def test_S10_a_label_table_that_no_install_needs(run: Command, manifests: Put, members: dict[str, bytes]) -> None:
+    """It was given by hand; a repair looks for it like for any other."""
+    archive = packed(members)
+    text = manifest(archive)
+    optional = f"""\
+  - name: full.csv
+    role: labels
+    format: csv
+    optional: true
+    mirrors: [{{kind: http, url: https://{FIRST}/full.csv}}]
+labels:
+  - needs: [full.csv]
+"""
+    source = text[text.index("    tables:") : text.index("splits:")].replace("trees.csv", "full.csv")
+    manifests("grove", text.replace("labels:\n", optional + source, 1))
+    given = run.work / "full.csv"
+    given.write_bytes(table())
+    (run.work / "grove.zip").write_bytes(archive)
+    run("import", "grove", run.work / "grove.zip", given, code=0)
+    grove = Grove(run, archive, run.box.web(FIRST), run.box.web(SECOND))
+    grove.before = grove.tree()
+    assert "labels/full.csv" in grove.before
+    grove.first.put("/full.csv", table())
+    grove.damage("labels/full.csv")
+    envelope = grove.repair()
+    assert repaired(envelope)["labels/full.csv"]["how"] == "label table"
+    grove.whole()
+
+
 def test_S10_a_published_split(run: Command, manifests: Put, members: dict[str, bytes]) -> None:
     archive, commit = packed(members), "5" * 40
     sides = {"train": range(18), "test": range(18, COUNT)}

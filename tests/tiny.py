@@ -16,6 +16,37 @@ SLUGS = {
     "sd1.5": "stable-diffusion-1.5",
 }
 
+# The shortest manifest that uses most rules; CODE stands for an extraction code.
+SMALL = """\
+schema: 1
+version: 1
+id: small
+title: Small
+summary: two pictures
+license: {spdx: MIT, scope: all, source: here}
+citation: {key: a, type: misc, title: T, authors: [A], year: 2024}
+assets:
+  - name: pictures.zip
+    role: images
+    format: zip
+    mirrors:
+      - {kind: http, url: https://example.org/pictures.zip}
+  - name: labels.csv
+    role: labels
+    format: csv
+    mirrors:
+      - {kind: baidu, url: https://pan.baidu.com/s/1abc, code: CODE}
+labels:
+  - needs: [labels.csv]
+    tables: [{file: labels.csv, columns: [name, mos]}]
+    extract: {name: '^(?P<model>[a-z]+)'}
+    columns: {generator: model, task: {const: t2i}}
+    recode: {generator: {a: glide}}
+    scores: {quality: {mos: mos, range: [0, 5]}}
+    image: {id: name, find: ['{name}']}
+expect: {images: 2, rows: 2, generators: {glide: 2}}
+"""
+
 
 def small_labels() -> bytes:
     """Twelve invented rows, CRLF and quoting as in the published table of AGIQA-3K."""

@@ -18,12 +18,12 @@ from aigiqa_cli.installing import labelling, matching, nesting, passwords, split
 from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.store import Record, Staging, StoredFile, StoredSource
+from aigiqa_cli.store import CHECKSUMS, Record, Staging, StoredFile, StoredSource
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database, Split
 
-CHECKSUMS, INDEX, MANIFEST = "checksums.sha256", "index.csv", "database.yaml"
+INDEX, MANIFEST = "index.csv", "database.yaml"
 _EXTENSIONS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "bmp": "bmp", "tif": "tiff", "tiff": "tiff"}
 
 

@@ -40,6 +40,9 @@ class Evidence:
     counts: dict[str, int] = field(default_factory=dict)  # pictures named like the images of each database
     candidates: list[Database] = field(default_factory=list)  # databases with a table of this header
 
+    def may_be(self, database: Database) -> bool:
+        return self.owner is None or self.owner.id == database.id
+
     def decide(self, owner: Database | None, role: str) -> None:
         self.owner, self.what = owner, _WHAT.get(role, role) if owner else ""
 
@@ -147,7 +150,9 @@ def _settle_parts(databases: Sequence[Database], containers: list[Evidence]) -> 
         if item.owner is not None or not item.pictures:
             continue
         own = [d for d in databases if item.counts[d.id] >= OWN * item.pictures]
-        sums = {d.id: sum(c.counts.get(d.id, 0) for c in containers if c.owner in (None, d)) for d in own}
+        sums = {
+            d.id: sum(c.counts.get(d.id, 0) for c in containers if c.owner is None or c.owner.id == d.id) for d in own
+        }
         item.decide(_most(own, sums), "images")
     with_images = {item.owner.id: item.owner for item in containers if item.owner}
     for item in containers:

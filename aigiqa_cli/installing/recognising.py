@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import rules, tables
+from aigiqa_cli import pointers, rules, tables
 from aigiqa_cli.archives import Archive, detect_format, is_junk, is_volume_name, volume_set
 from aigiqa_cli.errors import Finding, PersonNeeded, RefusedInput, UsageFault
 from aigiqa_cli.installing.labelling import likeness, plain_name
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 HEAD = 64 << 10
 ENOUGH = 0.5  # share of the expected images, or columns, whose names must be in what nobody vouches for
-_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _PAGE = re.compile(rb"^\s*(<!doctype html|<html|<\?xml)", re.IGNORECASE)
 
 
@@ -56,7 +55,7 @@ def look(path: Path, others: Sequence[Path] = (), password: str = "") -> Given:
         head = stream.read(HEAD)
     if not head:
         return Given(file, "unknown", "it is empty")
-    if head.startswith(_POINTER):
+    if pointers.is_pointer(head):
         raise _pointer_fault(path, head)
     if tables.is_workbook(head):
         return Given(file, "table")

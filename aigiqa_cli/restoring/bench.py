@@ -18,7 +18,9 @@ from aigiqa_cli.manifest import load
 from aigiqa_cli.store import Mend, Record, Staging, StoredFile, mend
 
 if TYPE_CHECKING:
-    from aigiqa_cli.manifest.models import Database
+    from aigiqa_cli.installing import File
+    from aigiqa_cli.manifest.models import Asset, Database
+    from aigiqa_cli.obtaining import Obtained
 
 MAX_NAMED = 3
 MAX_LISTED = 50
@@ -150,6 +152,16 @@ class Bench:
         for lost, _, moved in chosen:
             del self.lost[lost.file.path]
             self.restored.append(Restored(lost.file.path, lost.problem, how, origin, moved))
+
+    def obtain(self, obtained: Obtained, asset: Asset) -> File | None:
+        """A published file from its own mirrors; None if none of them helps."""
+        try:
+            file = obtained.file(self.present, asset)
+        except Fault as fault:
+            self.failed("", fault)
+            return None
+        self.fetched(file.origin, file.digest[1])
+        return file
 
     def fetched(self, origin: str, count: int) -> None:
         """Count bytes that came from somewhere."""

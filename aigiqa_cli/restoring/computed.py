@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from aigiqa_cli.digests import sha256_bytes
-from aigiqa_cli.errors import Fault
 from aigiqa_cli.installing import Options, Supplies, build_aside
 from aigiqa_cli.installing.assembly import INDEX, MANIFEST
 from aigiqa_cli.installing.splitting import split_assets
@@ -83,11 +82,6 @@ def _add_split_files(bench: Bench, obtained: Obtained, supplies: Supplies) -> No
         for asset in split_assets(split):
             if asset.name not in before:
                 continue
-            try:
-                file = obtained.file(bench.present, asset)
-            except Fault as fault:
-                bench.failed("", fault)
-                continue
-            bench.fetched(file.origin, file.digest[1])
-            if file.digest[0] == before[asset.name]:
+            file = bench.obtain(obtained, asset)
+            if file is not None and file.digest[0] == before[asset.name]:
                 supplies.split_files[asset.name] = file

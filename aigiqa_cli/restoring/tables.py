@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from aigiqa_cli import rules
-from aigiqa_cli.errors import Fault, RefusedInput
+from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing import File
 from aigiqa_cli.installing.labelling import choose_source
 from aigiqa_cli.installing.matching import IMAGES, REFERENCES
@@ -19,7 +19,7 @@ LABELS: Final = "labels"
 def restore(bench: Bench) -> None:
     """Fetch the tables that have mirrors of their own. Others lie inside the archives of the images."""
     obtained = Obtained(bench.context)
-    names = {asset.name for asset in bench.present.assets_of(LABELS)}
+    names = {asset.name for asset in bench.present.label_tables}
     for source in [source for source in bench.record.sources if source.role == LABELS and source.asset in names]:
         asset = bench.present.asset(source.asset)
         path = f"{LABELS}/{asset.published_name}"
@@ -29,13 +29,10 @@ def restore(bench: Bench) -> None:
         bench.look_for({path: (asset.published_name,)})
         if not asset.mirrors:
             continue
-        try:
-            file = obtained.file(bench.present, asset)
-        except Fault as fault:
-            bench.failed("", fault)
+        file = bench.obtain(obtained, asset)
+        if file is None:
             continue
         digest, length = file.digest
-        bench.fetched(file.origin, length)
         if digest == lost.file.sha256:
             bench.place([(lost, file.path, length)], "label table", file.origin)
         else:

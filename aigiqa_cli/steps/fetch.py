@@ -146,7 +146,7 @@ def _add_tables_from_inside(context: Context, database: Database, supplies: Supp
     """Tables that are published only inside the image archive, which is not opened again: as they are installed."""
     record = read_record(context.root, database.id)
     for source in record.sources if record else ():
-        asset = next((a for a in database.assets_of("labels") if a.name == source.asset and not a.mirrors), None)
+        asset = next((a for a in database.label_tables if a.name == source.asset and not a.mirrors), None)
         path = context.root.folder(database.id) / "labels" / (asset.published_name if asset else "")
         if asset is not None and path.is_file() and (found := sha256_file(path))[0] == source.sha256:
             supplies.tables.setdefault(asset.name, File(path, source.origin, found, asset.published_name))

@@ -12,7 +12,7 @@ from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, PersonNeeded, RefusedInput
 from aigiqa_cli.installing import File, Options, Supplies, accepting, install, passwords, split_sets
 from aigiqa_cli.installing.belonging import OWN, Evidence, examine, settle
-from aigiqa_cli.installing.labelling import choose_source
+from aigiqa_cli.installing.labelling import choose_source, plain_name
 from aigiqa_cli.installing.matching import image_names, is_image_of
 from aigiqa_cli.installing.recognising import Given, entries, header_fault, holds_pictures, look, sort_into
 from aigiqa_cli.obtaining import Obtained, label_sources, label_tables
@@ -121,14 +121,16 @@ def import_paths(context: Context, database: Database, paths: Sequence[Path | Gi
         accepting.accept(context.root, database.id, options.accept)
     database = accepting.with_accepted(context.root, database)
     supplies = Supplies()
+    last: Given | None = None
     for given in _looked_at(context, database, paths, options.password):
         split_sets.check(database, given.file)
         if given.shape == "junk":
             context.reporter.note(f"{given.file.path.name} is passed over: {given.why}")
         elif not sort_into(database, given, supplies):
             raise _unrecognised(database, given)
+        last = given
     if supplies == Supplies():
-        raise _unrecognised(database, given)
+        raise _unrecognised(database, last) if last else _nothing_inside(database, paths)
     with locked(context.root, database.id, context.reporter):
         heal(context.root, database.id)
         _demand_space(context, supplies)
@@ -189,7 +191,10 @@ def _unrecognised(database: Database, given: Given) -> RefusedInput:
     path = given.file.path
     fault = header_fault(database, path) if given.shape == "table" else None
     if fault is None:
+        named = next((a for a in database.label_tables if plain_name(a.published_name) == plain_name(path.name)), None)
         why = given.why or "its header is that of none of the label tables"
+        if named is not None and named.sha256:
+            why = f"it has the name of {named.published_name}, and neither its header nor its published hash"
         fault = RefusedInput(
             f"{path.name} is not recognised as a file of {database.title}: {why}",
             fault="T08" if given.shape == "table" else "A23",
@@ -198,6 +203,18 @@ def _unrecognised(database: Database, given: Given) -> RefusedInput:
         )
     fault.database, fault.hint = database.id, f"what is expected: aigiqa info {database.id}"
     return fault
+
+
+def _nothing_inside(database: Database, paths: Sequence[Path | Given]) -> RefusedInput:
+    places = [str(path if isinstance(path, Path) else path.file.path) for path in paths]
+    return RefusedInput(
+        f"{', '.join(places)} holds nothing of {database.title}",
+        hint=f"what is expected: aigiqa info {database.id}",
+        fault="A23",
+        database=database.id,
+        phase="LIST",
+        findings=[Finding(database.id, place, "not recognised", "a published file") for place in places],
+    )
 
 
 def _foreign(database: Database, containers: Sequence[File]) -> RefusedInput:
