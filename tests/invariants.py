@@ -37,6 +37,11 @@ def tree(root: Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): digest(path) for path in sorted(published)}
 
 
+def published(root: Path) -> dict[str, str]:
+    """The same without what a killed writer left beside its file: that goes with gc."""
+    return {path: sha256 for path, sha256 in tree(root).items() if not path.endswith(".tmp")}
+
+
 def world(*places: Path) -> dict[str, tuple[int, int, int]]:
     """What lies outside the root: kind and mode, length, time."""
     found = {}

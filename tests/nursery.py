@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -124,6 +125,18 @@ class Nursery:
 
     def end(self, pid: int) -> Ended:
         return Ended(self._status(pid), self._text("out"), self._text("err"))
+
+    def cut_off(self, delay: float, *words: object, env: Mapping[str, str] | None = None) -> int | None:
+        """One run that is killed, workers and all, after `delay` seconds: None; its exit status if it was faster."""
+        pid = self.begin(*words, env=env)
+        assert self._process.stdout is not None
+        if select.select([self._process.stdout], [], [], delay)[0]:
+            return self._number()
+        for kill in (os.killpg, os.kill):  # it may not yet have a group of its own
+            with suppress(ProcessLookupError):
+                kill(pid, signal.SIGKILL)
+        self._number()
+        return None
 
     def _begin(self, words: Sequence[object], *, held: bool, python: str, env: Mapping[str, str], prelude: str) -> int:
         order = {

@@ -10,49 +10,41 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import invariants
 import pytest
-from conftest import LIMIT, Command, kill
+from conftest import LIMIT, Command
+from nursery import Nursery
 from rigs import Rig
 
 OUTSIDE = ("home", "work", "user")
 
 
-def duration(run: Command, *words: str) -> float:
+@pytest.fixture
+def quick(run: Command, tmp_path: Path) -> Iterator[Nursery]:
+    """The command without its imports, so that thousands of runs are to be had."""
+    with Nursery(run.environment, tmp_path / "nursery") as made:
+        yield made
+
+
+def duration(quick: Nursery, *words: str) -> float:
     """Seconds of one undisturbed run: the range in which kills can hit anything."""
     start = time.monotonic()
-    run(*words, code=0)
+    quick(*words, code=0)
     return time.monotonic() - start
 
 
-def killed(run: Command, delay: float, *words: str) -> bool:
-    """Start a command and kill it with its workers after `delay` seconds; False if it was faster."""
-    with run.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            process.wait(timeout=delay)
-        except subprocess.TimeoutExpired:
-            kill(process)
-            return True
-    return False
+Prepare = Callable[[Nursery, Path], None]
 
 
-def published(run: Command) -> dict[str, str]:
-    """What is published; what a killed writer left beside its file goes with gc."""
-    return {path: sha256 for path, sha256 in invariants.tree(run.root).items() if not path.endswith(".tmp")}
+def nothing(_: Nursery, root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
 
 
-Prepare = Callable[[Command], None]
-
-
-def nothing(run: Command) -> None:
-    shutil.rmtree(run.root, ignore_errors=True)
-
-
-def installed(run: Command) -> None:
-    run("fetch", "demo", code=0)
+def installed(quick: Nursery, _: Path) -> None:
+    quick("fetch", "demo", code=0)
 
 
 CASES: dict[str, tuple[Prepare, tuple[str, ...], float]] = {
@@ -65,26 +57,26 @@ CASES: dict[str, tuple[Prepare, tuple[str, ...], float]] = {
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.rig("kill", sample=30, share=CASES[case][2])) for case in CASES]
 )
-def test_S01_killed_at_any_instant(run: Command, rig: Rig, tmp_path: Path, case: str) -> None:
+def test_S01_killed_at_any_instant(run: Command, quick: Nursery, rig: Rig, tmp_path: Path, case: str) -> None:
     prepare, words, _ = CASES[case]
     user = tmp_path / "user"
     user.mkdir()
     (user / "marker").write_bytes(b"mine")
-    span = duration(run, "fetch", "demo") if case == "first-install" else 0.0
+    span = duration(quick, "fetch", "demo") if case == "first-install" else 0.0
     good = invariants.tree(run.root) if span else {}
-    installed(run)
-    span = span or duration(run, *words)
+    installed(quick, run.root)
+    span = span or duration(quick, *words)
     good = good or invariants.tree(run.root)
     outside = invariants.world(*(tmp_path / name for name in OUTSIDE))
     for number in range(rig.length):
-        prepare(run)
-        delay = span * rig.chance.uniform(0.05, 1.05)
-        rig.did(hits=killed(run, delay, *words))
+        prepare(quick, run.root)
+        delay = span * rig.chance.uniform(0.02, 1.05)
+        rig.did(hits=quick.cut_off(delay, *words) is None)
         try:
             invariants.check(run.root, settled=False)
-            run("fetch", "demo", code=0)
+            quick("fetch", "demo", code=0)
             invariants.check(run.root, settled=True)
-            assert published(run) == good
+            assert invariants.published(run.root) == good
         except AssertionError:
             print(f"kill {number} after {delay:.4f} s of {span:.4f} s")
             raise
@@ -97,17 +89,17 @@ def test_S01_killed_at_any_instant(run: Command, rig: Rig, tmp_path: Path, case:
 
 
 @pytest.mark.rig("kill", sample=30, share=0.1)
-def test_S01_killed_while_removing(run: Command, rig: Rig) -> None:
+def test_S01_killed_while_removing(run: Command, quick: Nursery, rig: Rig) -> None:
     """Gone from the first moment; what is left of it never stands in the way of a new install."""
-    installed(run)
+    installed(quick, run.root)
     good = invariants.tree(run.root)
-    span = duration(run, "remove", "demo")
+    span = duration(quick, "remove", "demo")
     for _ in range(rig.length):
-        installed(run)
-        rig.did(hits=killed(run, span * rig.chance.uniform(0.4, 1.05), "remove", "demo"))
-        run("fetch", "demo", code=0)
+        installed(quick, run.root)
+        rig.did(hits=quick.cut_off(span * rig.chance.uniform(0.1, 1.05), "remove", "demo") is None)
+        quick("fetch", "demo", code=0)
         invariants.check(run.root, settled=True)
-        assert published(run) == good
+        assert invariants.published(run.root) == good
         assert list((run.root / ".aigiqa" / "quarantine").iterdir()) == [], "nothing of the user's was there"
     run("remove", "demo", code=0)
     run("gc", code=0)
@@ -116,7 +108,7 @@ def test_S01_killed_while_removing(run: Command, rig: Rig) -> None:
 
 
 def test_the_checker_sees_what_is_wrong(run: Command) -> None:
-    installed(run)
+    run("fetch", "demo", code=0)
     invariants.check(run.root, settled=True)
     index = run.root / "demo" / "index.csv"
     whole = index.read_bytes()
@@ -171,7 +163,7 @@ def test_the_checker_is_a_program_of_its_own(run: Command) -> None:
     """It shares no code with the package, and sees every kind of damage by itself."""
     program = [sys.executable, "-I", invariants.__file__, str(run.root), "--swept", "--secret", "hf_canary"]
     assert "aigiqa_cli" not in Path(invariants.__file__).read_text(encoding="utf-8")
-    installed(run)
+    run("fetch", "demo", code=0)
     kept = run.root.with_name("kept")
     shutil.copytree(run.root, kept, symlinks=True)
     assert subprocess.run(program, capture_output=True, check=False, timeout=LIMIT).returncode == 0

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import invariants
 import pytest
-from conftest import Command, kill
+from conftest import Command
+from nursery import Nursery
 from rigs import Rig
 
 SIZE = 96 << 20
@@ -65,10 +66,12 @@ def copy(source: Path, target: Path) -> Path:
 class Machine:
     """A computer with one disk, whose power can fail."""
 
-    def __init__(self, run: Command, blank: Path, folder: Path) -> None:
+    def __init__(self, run: Nursery, blank: Path, folder: Path) -> None:
         self.run, self.blank, self.folder = run, blank, folder
+        self.root = folder / "disk" / "root"
+        self.run.environment["AIGIQA_ROOT"] = str(self.root)
 
-    def prepared(self, prepare: Callable[[Command], None]) -> Path:
+    def prepared(self, prepare: Callable[[Nursery], None]) -> Path:
         """A disk on which `prepare` has been run and everything was written."""
         disk = copy(self.blank, self.folder / "prepared.img")
         with self.on(disk, "loop") as run:
@@ -76,32 +79,25 @@ class Machine:
         return disk
 
     @contextmanager
-    def on(self, disk: Path, options: str) -> Iterator[Command]:
-        with mounted(disk, self.folder / "disk", options) as place:
-            self.run.root = place / "root"
-            self.run.environment["AIGIQA_ROOT"] = str(self.run.root)
+    def on(self, disk: Path, options: str) -> Iterator[Nursery]:
+        with mounted(disk, self.folder / "disk", options):
             yield self.run
 
     def cut(self, disk: Path, words: tuple[str, ...], delay: float) -> tuple[Path, bool]:
         """The disk after power failed `delay` seconds into a command; and whether it had acknowledged by then."""
         working, left = copy(disk, self.folder / "working.img"), self.folder / "left.img"
         with self.on(working, HARSH) as run:
-            process = run.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                acknowledged = process.wait(timeout=delay) == 0
-                assert acknowledged
-            except subprocess.TimeoutExpired:
-                acknowledged = False
-                kill(process)
+            status = run.cut_off(delay, *words)
+            assert status in (0, None)
             copy(working, left)  # no sync, no unmount before this line
-        return left, acknowledged
+        return left, status == 0
 
 
-def _nothing(_: Command) -> None:
+def _nothing(_: Nursery) -> None:
     pass
 
 
-def _installed(run: Command) -> None:
+def _installed(run: Nursery) -> None:
     run("fetch", "demo", code=0)
 
 
@@ -109,7 +105,11 @@ def _installed(run: Command) -> None:
     "case", [pytest.param(case, marks=pytest.mark.rig("power", sample=8, share=CASES[case])) for case in CASES]
 )
 def test_S02_power_fails_at_any_instant(run: Command, rig: Rig, blank: Path, tmp_path: Path, case: str) -> None:
-    machine = Machine(run, blank, tmp_path)
+    with Nursery(run.environment, tmp_path / "nursery") as quick:
+        cut_often(Machine(quick, blank, tmp_path), rig, case)
+
+
+def cut_often(machine: Machine, rig: Rig, case: str) -> None:
     words, prepare = {
         "install": (("fetch", "demo"), _nothing),
         "reinstall": (("fetch", "demo", "--force"), _installed),
@@ -117,13 +117,13 @@ def test_S02_power_fails_at_any_instant(run: Command, rig: Rig, blank: Path, tmp
         "index": (("index", "--rebuild"), _installed),
     }[case]
     start = machine.prepared(prepare)
-    with machine.on(copy(start, tmp_path / "good.img"), "loop") as there:
+    with machine.on(copy(start, machine.folder / "good.img"), "loop") as there:
         before = time.monotonic()
         there(*words, code=0)
         span = time.monotonic() - before
         if case == "remove":
             there("fetch", "demo", code=0)
-        good = invariants.tree(there.root)
+        good = invariants.tree(machine.root)
     for number in range(rig.length):
         # One cut in three comes after the command's last word: what it acknowledged must have been durable then.
         late = number % 3 == 2
@@ -133,13 +133,16 @@ def test_S02_power_fails_at_any_instant(run: Command, rig: Rig, blank: Path, tmp
         with machine.on(left, "loop") as there:
             told = f"cut {number} of {case} after {delay:.4f} s of {span:.4f} s, acknowledged: {acknowledged}"
             try:
-                invariants.check(there.root, settled=acknowledged)
-                here = (there.root / ".aigiqa" / "installed" / "demo.json").is_file()
+                invariants.check(machine.root, settled=acknowledged)
+                here = (machine.root / ".aigiqa" / "installed" / "demo.json").is_file()
                 if acknowledged:
                     assert here == (case != "remove"), "what was acknowledged is lost"
                 there("fetch", "demo", code=0)
-                invariants.check(there.root, settled=True)
-                assert invariants.tree(there.root) == good
+                invariants.check(machine.root, settled=True)
+                assert invariants.published(machine.root) == good
+                if not acknowledged:
+                    there("gc", code=0)
+                    invariants.check_swept(machine.root)
             except (AssertionError, FileNotFoundError):
                 print(told)
                 raise
