@@ -24,7 +24,7 @@ from typing import Any, Self
 LIMIT = 120
 
 CRADLE = """
-import gc, json, os, signal, sys
+import gc, json, os, signal, sys, time
 import aigiqa_cli.cli.main, aigiqa_cli.cli.app, aigiqa_cli.cli.explaining, aigiqa_cli.installing, aigiqa_cli.steps.fetch
 import aigiqa_cli.steps.import_, aigiqa_cli.steps.remove, aigiqa_cli.steps.gc, aigiqa_cli.steps.verify
 import aigiqa_cli.manifest.models, aigiqa_cli.rules, aigiqa_cli.tables, aigiqa_cli.tables.delimited, aigiqa_cli.states
@@ -57,6 +57,16 @@ def child(order):
 
 for line in sys.stdin:
     order = json.loads(line)
+    if "jobs" in order:
+        pids = []
+        for job in order["jobs"]:
+            pids.append(os.fork())
+            if pids[-1] == 0:
+                sys.stdout = None
+                child(order | job)
+            time.sleep(job["then"])
+        print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]), flush=True)
+        continue
     pid = os.fork()
     if pid == 0:
         sys.stdout = None
@@ -138,21 +148,47 @@ class Nursery:
         self._number()
         return None
 
+    def together(self, jobs: Sequence[Sequence[object]], pauses: Sequence[float]) -> list[Ended]:
+        """Runs side by side, begun with these pauses in seconds after each; without what they write to stdout."""
+        named = [
+            {"words": [str(word) for word in words], "err": f"{self.base}/err-{number}", "then": pause}
+            for number, (words, pause) in enumerate(zip(jobs, pauses, strict=True))
+        ]
+        self._order({"jobs": named, "out": os.devnull})
+        watch = threading.Timer(LIMIT * len(named), self._process.kill)
+        watch.start()
+        try:
+            assert self._process.stdout is not None
+            codes = json.loads(self._process.stdout.readline())
+        finally:
+            watch.cancel()
+        return [Ended(code, "", self._text(f"err-{number}")) for number, code in enumerate(codes)]
+
     def _begin(self, words: Sequence[object], *, held: bool, python: str, env: Mapping[str, str], prelude: str) -> int:
-        order = {
-            "words": [str(word) for word in words],
-            "environment": self.environment | dict(env),
+        self._order(
+            {
+                "words": [str(word) for word in words],
+                "environment": self.environment | dict(env),
+                "held": held,
+                "python": python,
+                "code": prelude,
+            }
+        )
+        return self._number()
+
+    def _order(self, order: Mapping[str, object]) -> None:
+        whole = {
+            "environment": self.environment,
             "out": str(self.base / "out"),
             "err": str(self.base / "err"),
             "work": str(self.work),
-            "held": held,
-            "python": python,
-            "code": prelude,
+            "held": False,
+            "python": "",
+            "code": "",
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps(whole | dict(order)) + "\n")
         self._process.stdin.flush()
-        return self._number()
 
     def _status(self, pid: int) -> int:
         watch = threading.Timer(LIMIT, os.killpg, (pid, signal.SIGKILL))

@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Prepare, tuple[str, ...], float]] = {
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.rig("kill", sample=30, share=CASES[case][2])) for case in CASES]
+    "case", [pytest.param(case, marks=pytest.mark.rig("kill", sample=200, share=CASES[case][2])) for case in CASES]
 )
 def test_S01_killed_at_any_instant(run: Command, quick: Nursery, rig: Rig, tmp_path: Path, case: str) -> None:
     prepare, words, _ = CASES[case]
@@ -88,7 +88,7 @@ def test_S01_killed_at_any_instant(run: Command, quick: Nursery, rig: Rig, tmp_p
     run("verify", code=0)
 
 
-@pytest.mark.rig("kill", sample=30, share=0.1)
+@pytest.mark.rig("kill", sample=200, share=0.1)
 def test_S01_killed_while_removing(run: Command, quick: Nursery, rig: Rig) -> None:
     """Gone from the first moment; what is left of it never stands in the way of a new install."""
     installed(quick, run.root)

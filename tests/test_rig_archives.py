@@ -308,7 +308,7 @@ def hashes(files: dict[str, bytes]) -> dict[str, tuple[int, str]]:
 
 
 @pytest.mark.parametrize("part", range(2))
-@pytest.mark.rig("good-archives", sample=120, share=0.5)
+@pytest.mark.rig("good-archives", sample=200, share=0.5)
 def test_A22_A24_good_archives_are_never_refused(rig: Rig, read: Reader, tmp_path: Path, part: int) -> None:
     named = flavours(rig, list(good_archives.FLAVOURS))
     for number in range(rig.length):

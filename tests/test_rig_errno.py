@@ -154,7 +154,7 @@ def cells(found: list[Scene], names: list[str]) -> list[tuple[str, str, Scene, l
 
 
 @pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.rig("errno", sample=24, share=0.25)) for part in range(4)]
+    "part", [pytest.param(part, marks=pytest.mark.rig("errno", sample=60, share=0.25)) for part in range(4)]
 )
 def test_S04_S05_S06_S07_S08_S09_S11_S16_S21_error_in_a_phase(rig: Rig, tmp_path: Path, part: int) -> None:
     if tracing.lacking():

@@ -46,7 +46,7 @@ def places(root: Root) -> list[tuple[Path, int]]:
     return [(path, path.stat().st_size * 8) for path in files]
 
 
-@pytest.mark.rig("flips", sample=40, share=0.5)
+@pytest.mark.rig("flips", sample=200, share=0.5)
 @pytest.mark.parametrize("half", range(2))
 def test_S10_every_flipped_bit_is_found(installed: Context, rig: Rig, half: int) -> None:
     """Files are chosen evenly, so that small ones and the record get their share; bits by chance."""

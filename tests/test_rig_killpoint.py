@@ -1,6 +1,6 @@
 """Killed at the entry of every system call that changes anything: S01, exhaustive.
 
-`--rig killpoint=24` takes 24 of the points, spread over all of them; a length beyond their number takes all. The last
+`--rig killpoint=100` takes 100 of the points, spread over all of them; a length beyond their number takes all. The last
 lines of the run tell the number of points that there were. A point is (call, n) of the command or of its worker: it is
 found by a recorded run, and hit by strace in another one.
 """
@@ -64,7 +64,7 @@ def points_of(here: Local, words: tuple[str, ...], process: str) -> list[tracing
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.rig("killpoint", sample=24, share=SHARES[case])) for case in SHARES]
+    "case", [pytest.param(case, marks=pytest.mark.rig("killpoint", sample=100, share=SHARES[case])) for case in SHARES]
 )
 def test_S01_killed_at_every_call(rig: Rig, tmp_path: Path, case: str) -> None:
     if tracing.lacking():

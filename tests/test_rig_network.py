@@ -262,7 +262,7 @@ def _check(bench: Bench, name: str, where: str, mirrors: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.rig("network", sample=30, share=0.25)) for part in range(4)]
+    "part", [pytest.param(part, marks=pytest.mark.rig("network", sample=60, share=0.25)) for part in range(4)]
 )
 def test_network_fault_at_any_position(bench: Bench, rig: Rig, tmp_path: Path, part: int) -> None:
     mine = CELLS[part::4]

@@ -102,7 +102,7 @@ def _installed(run: Nursery) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.rig("power", sample=8, share=CASES[case])) for case in CASES]
+    "case", [pytest.param(case, marks=pytest.mark.rig("power", sample=50, share=CASES[case])) for case in CASES]
 )
 def test_S02_power_fails_at_any_instant(run: Command, rig: Rig, blank: Path, tmp_path: Path, case: str) -> None:
     with Nursery(run.environment, tmp_path / "nursery") as quick:
@@ -148,7 +148,7 @@ def cut_often(machine: Machine, rig: Rig, case: str) -> None:
                 raise
 
 
-@pytest.mark.rig("power", sample=8, share=0.05)
+@pytest.mark.rig("power", sample=50, share=0.05)
 def test_the_rig_loses_what_was_not_flushed(blank: Path, rig: Rig, tmp_path: Path) -> None:
     """A rig that loses nothing proves nothing: a file that nobody flushed must be empty or gone in the copy."""
     rig.length = 0

@@ -17,6 +17,7 @@ from pathlib import Path
 import invariants
 import pytest
 from conftest import LIMIT, Command, kill
+from nursery import Nursery
 from rigs import Rig
 from tiny import small_labels, tiny_manifest
 
@@ -26,6 +27,7 @@ fcntl.flock = lambda *words: None
 fcntl.lockf = lambda *words: None
 """
 FINE = (0, 6)
+FULL = 30  # rounds from which a run counts as a long one
 Words = tuple[object, ...]
 
 
@@ -76,24 +78,34 @@ def demand_one_commit(run: Command, good: dict[str, str]) -> None:
     invariants.check_swept(run.root)
 
 
-def install_together(run: Command, rig: Rig, good: dict[str, str], processes: int) -> None:
-    for _ in range(rig.length):
-        ended = together(run, [("fetch", "demo")] * processes, lambda: rig.chance.uniform(0, 0.05))
-        demand_fine(ended)
-        assert any(code == 0 for code, _ in ended), "nobody finished"
-        demand_one_commit(run, good)
-        run("remove", "demo", code=0)
-        rig.did(processes=processes)
+def install_together(run: Command, rig: Rig, good: dict[str, str], base: Path) -> None:
+    """Rounds of processes that all install one database: 8 of them in short runs, 32 in long ones."""
+    processes = 8 if rig.length < FULL else 32
+    with Nursery(run.environment, base) as quick:
+        for _ in range(rig.length):
+            pauses = [rig.chance.choice((0.0, rig.chance.uniform(0, 0.05))) for _ in range(processes)]
+            ended = [(one.code, one.err) for one in quick.together([("fetch", "demo")] * processes, pauses)]
+            demand_fine(ended)
+            assert any(code == 0 for code, _ in ended), "nobody finished"
+            quick("fetch", "demo", code=0)
+            invariants.check(run.root, settled=True)
+            assert invariants.tree(run.root) == good
+            quick("gc", code=0)
+            invariants.check_swept(run.root)
+            quick("remove", "demo", code=0)
+            rig.did(processes=processes)
 
 
-@pytest.mark.rig("race", sample=2)
-def test_C01_many_processes_install_one_database(run: Command, rig: Rig, good: dict[str, str]) -> None:
-    install_together(run, rig, good, 8 if rig.length < 20 else 32)
+@pytest.mark.rig("race", sample=20)
+def test_C01_many_processes_install_one_database(run: Command, rig: Rig, good: dict[str, str], tmp_path: Path) -> None:
+    install_together(run, rig, good, tmp_path / "nursery")
 
 
-@pytest.mark.rig("lock0", sample=2)
-def test_C06_locks_that_lie_cost_work_and_no_promise(lying: Command, rig: Rig, good: dict[str, str]) -> None:
-    install_together(lying, rig, good, 6 if rig.length < 20 else 32)
+@pytest.mark.rig("lock0", sample=20)
+def test_C06_locks_that_lie_cost_work_and_no_promise(
+    lying: Command, rig: Rig, good: dict[str, str], tmp_path: Path
+) -> None:
+    install_together(lying, rig, good, tmp_path / "nursery")
 
 
 def test_C06_the_lie_is_told(lying: Command) -> None:
