@@ -285,10 +285,12 @@ def test_split_files_that_a_person_has_are_taken(
     run: Command, replica_online: Path, originals: list[Original], splits: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
     """They have the header of the label table, and only their hash tells that they are none."""
-    wanted = [file for file in originals if file.split in ("ma-agiqa", "q-align-1")]
+    wanted = [file for file in originals if file.split in ("ma-agiqa", "q-align-1", "ipce-4")]
     given = [table_file(tmp_path / file.project, file.data, Path(file.path).name) for file in wanted]
     run("import", ID, *given, table_file(tmp_path / "given"), code=0)
     found = {row["image_id"]: row["split"] for row in read_csv(run.root / ID / "splits/ma-agiqa.csv")}
     assert found == splits["ma-agiqa"]
     assert (run.root / ID / "splits/q-align-1.csv").is_file()
+    folds = [(run.root / ID / f"splits/ipce-{fold}.csv").read_bytes() for fold in (4, 5)]
+    assert folds[0] == folds[1], "published as two folds with the same bytes: one file in hand is both"
     assert (run.root / ID / "labels/data.csv").read_bytes() == replicas.true_labels()

@@ -98,9 +98,10 @@ def sort_into(database: Database, given: Given, supplies: Supplies) -> bool:
         return True
     digest = digest_of(given, (database,))
     table, _ = vouch(database.label_tables, digest)
-    split_file, _ = vouch((asset for split in database.splits for asset in split_assets(split)), digest)
-    if split_file is not None:  # many have the very header of the label table, and some are one
-        supplies.split_files[split_file.name] = given.file
+    published = [asset for split in database.splits for asset in split_assets(split)]
+    split_files = [asset.name for asset in published if vouch([asset], digest)[0]]
+    if split_files:  # many have the very header of the label table, and some are one; two folds may be one file
+        supplies.split_files |= dict.fromkeys(split_files, given.file)
         if table is None:
             return True
     if given.shape == "table":
