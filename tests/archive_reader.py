@@ -1,5 +1,7 @@
 """Reads archive after archive with the package's own formats: in one process with the worker's limits, which is thirty
 times as fast as a worker for each. `with Reader() as read: read(path)`; run as a program it is the other end.
+
+`read_here(path)` does the same in the process of the tests, where every branch of the readers can be measured.
 """
 
 from __future__ import annotations
@@ -12,10 +14,15 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from aigiqa_cli.archives import VolumeSet
 
 MEMORY = 768 << 20  # the package gives its worker 2 GiB; what needs more than this is looked at
 SECONDS = 30
@@ -96,7 +103,30 @@ def _late(*_: object) -> None:
     raise _Late
 
 
-def answer(path: str, password: str) -> dict[str, Any]:
+@contextlib.contextmanager
+def _opened(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[int, ...]]:
+    """The descriptors of an archive or of its volumes, which other programs find by name in the current folder."""
+    with contextlib.ExitStack() as stack:
+        descriptors = []
+        for path in paths:
+            descriptors.append(os.open(path, os.O_RDONLY))
+            stack.callback(os.close, descriptors[-1])
+        if names:
+            links = stack.enter_context(tempfile.TemporaryDirectory())
+            for name, descriptor in zip(names, descriptors, strict=True):
+                os.symlink(f"/dev/fd/{descriptor}", os.path.join(links, name))
+            stack.enter_context(contextlib.chdir(links))
+        yield tuple(descriptors)
+
+
+def read_here(path: Path, password: str = "", volumes: VolumeSet | None = None) -> Read:
+    """What becomes of an archive, or of a set of volumes, in this very process."""
+    told = answer(str(path), password, volumes)
+    members = {name: (length, digest) for name, length, digest in told.pop("members", ())}
+    return Read(**told, members=members)
+
+
+def answer(path: str, password: str, volumes: VolumeSet | None = None) -> dict[str, Any]:
     import shutil
 
     from aigiqa_cli.archives import detect_format
@@ -117,13 +147,14 @@ def answer(path: str, password: str) -> dict[str, Any]:
             members.append((member.name, length, digest.hexdigest()))
 
     tools = {name: found for name in PROGRAMS if (found := shutil.which(name))}
-    descriptor = os.open(path, os.O_RDONLY)
+    paths, names, shape = (volumes.paths, volumes.names, volumes.shape) if volumes else ((Path(path),), (), "")
     try:
-        kind = detect_format(os.pread(descriptor, 512, 0))
-        if not kind:
-            return {"verdict": "refused", "fault": "A23"}
-        form = FORMATS[kind](Source(Opened((descriptor,), password=password, tools=tools)))
-        form.stream(form.members(), consume)
+        with _opened(paths, names) as descriptors:
+            kind = detect_format(os.pread(descriptors[0], 512, 0))
+            if not kind:
+                return {"verdict": "refused", "fault": "A23"}
+            form = FORMATS[kind](Source(Opened(descriptors, names, shape, password, tools)))
+            form.stream(form.members(), consume)
     except Refusal as refusal:
         return {"verdict": "refused", "fault": refusal.fault, "reason": refusal.reason}
     except Needed as needed:
@@ -137,8 +168,6 @@ def answer(path: str, password: str) -> dict[str, Any]:
 
         where = traceback.extract_tb(error.__traceback__)[-1]
         return {"verdict": "crash", "reason": f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"}
-    finally:
-        os.close(descriptor)
     return {"verdict": "good", "members": members}
 
 

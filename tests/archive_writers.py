@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zlib
@@ -146,6 +147,90 @@ def streamed(name: bytes, data: bytes = PNG, method: int = 8, *, mark: bool = Tr
     return Zipped(name, data, method, flags=8, local=zeros, descriptor=descriptor(plain, mark=mark, wide=wide))
 
 
+def old_encrypted(data: bytes, password: bytes, mark: int) -> bytes:
+    """The old encryption of zip, as APPNOTE 6.1 describes it; `mark` ends the twelve bytes before the data."""
+    keys = [0x12345678, 0x23456789, 0x34567890]
+
+    def crc(old: int, byte: int) -> int:
+        return zlib.crc32(bytes([byte]), old ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+
+    def update(byte: int) -> None:
+        keys[0] = crc(keys[0], byte)
+        keys[1] = ((keys[1] + (keys[0] & 0xFF)) * 134775813 + 1) % (1 << 32)
+        keys[2] = crc(keys[2], keys[1] >> 24)
+
+    for byte in password:
+        update(byte)
+    out = bytearray()
+    for byte in bytes(11) + bytes([mark]) + data:
+        word = (keys[2] | 2) & 0xFFFF
+        out.append(byte ^ ((word * (word ^ 1)) >> 8 & 0xFF))
+        update(byte)
+    return bytes(out)
+
+
+@dataclass(frozen=True)
+class Packed(Zipped):
+    """A member whose packed bytes are given; all its numbers but those of `local` and `central` follow from them."""
+
+    body: bytes = b""
+
+    def packed(self) -> bytes:
+        return self.body
+
+
+def lzma_packed(data: bytes) -> bytes:
+    """The LZMA member that the standard library writes: it ends by a mark, as the flag 2 says."""
+    import zipfile
+
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", data)
+        packed = archive.infolist()[0].compress_size
+    return target.getvalue()[31 : 31 + packed]
+
+
+def lzma_without_mark(data: bytes) -> bytes:
+    """An LZMA member of literals alone that ends with its last byte, as other programs may write it."""
+    low, wide, cache, held = 0, 0xFFFFFFFF, 0, 1
+    out = bytearray(b"\x09\x14\x05\x00\x00") + (1 << 16).to_bytes(4, "little")
+    chances: dict[object, int] = {}
+
+    def shift() -> None:
+        nonlocal low, cache, held
+        if low < 0xFF000000 or low >> 32:
+            for number in range(held):
+                out.append((cache if number == 0 else 0xFF) + (low >> 32) & 0xFF)
+            cache, held = low >> 24 & 0xFF, 0
+        held += 1
+        low = (low & 0x00FFFFFF) << 8
+
+    def encode(context: object, bit: int) -> None:
+        nonlocal low, wide
+        chance = chances.get(context, 1024)
+        bound = (wide >> 11) * chance
+        if bit:
+            low, wide = low + bound, wide - bound
+            chances[context] = chance - (chance >> 5)
+        else:
+            wide = bound
+            chances[context] = chance + (2048 - chance >> 5)
+        while wide < 1 << 24:
+            wide <<= 8
+            shift()
+
+    for byte in data:
+        encode("match", 0)
+        symbol = 1
+        for place in range(7, -1, -1):
+            bit = byte >> place & 1
+            encode(symbol, bit)
+            symbol = symbol << 1 | bit
+    for _ in range(5):
+        shift()
+    return bytes(out)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # tar
 # ---------------------------------------------------------------------------------------------------------------------
@@ -288,6 +373,33 @@ def file5(
 def rar5(*files: bytes, volume: int | None = None, more: bool = False) -> bytes:
     main = vint(0) if volume is None else vint(1 | (2 if volume else 0)) + (vint(volume) if volume else b"")
     return RAR5 + block5(1, 0, main) + b"".join(files) + block5(5, 0, vint(1 if more else 0))
+
+
+def rar5_hidden(*blocks: bytes, password: str, check: bool = True, damaged: bool = False) -> bytes:
+    """A rar5 whose headers are encrypted; `blocks` are those of an open one, data behind them are left as they are."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    salt, rounds = bytes(range(16)), 4
+    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1 << rounds)
+    sum_of = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, (1 << rounds) + 32)
+    folded = bytes(sum_of[n] ^ sum_of[n + 8] ^ sum_of[n + 16] ^ sum_of[n + 24] for n in range(8))
+    body = vint(0) + vint(int(check)) + bytes([rounds]) + salt
+    out = RAR5 + block5(4, 0, body + (folded + hashlib.sha256(folded).digest()[:4] if check else b""))
+    for number, block in enumerate(blocks):
+        header, data = _header5(block)
+        vector = bytes([number]) * 16
+        cipher = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+        out += vector + cipher.update(header.ljust(-(-len(header) // 16) * 16, b"\0")) + cipher.finalize() + data
+    return out[:-9] + bytes(9) if damaged else out
+
+
+def _header5(block: bytes) -> tuple[bytes, bytes]:
+    size, at, shift = 0, 4, 0
+    while True:
+        size |= (block[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if not block[at - 1] & 0x80:
+            return block[: at + size], block[at + size :]
 
 
 def block4(kind: int, flags: int, body: bytes) -> bytes:

@@ -26,6 +26,7 @@ from archive_writers import (
     TAR_END,
     UTF8,
     Lies,
+    Packed,
     Zipped,
     block4,
     block5,
@@ -38,6 +39,8 @@ from archive_writers import (
     file5,
     forged,
     local_header,
+    lzma_packed,
+    lzma_without_mark,
     names,
     pax,
     pax_record,
@@ -638,11 +641,38 @@ def _zip_others() -> Iterator[Bad]:
             at = start + chance.randrange(length)
             flipped = good[:at] + bytes([good[at] ^ 1 << chance.randrange(8)]) + good[at + 1 :]
             yield bad(f"zip-A16-{name}-{number}", flipped, "A16 A12")
+    yield from _streams_that_do_not_fit()
     packed = len(Zipped(b"a", method=8).packed())
     more = Zipped(b"a", method=8, **_both(packed=packed + 4), descriptor=b"more")
     yield bad("zip-A12-data-after-the-stream", zipped(more), "A12")
     yield bad("zip-A12-two-streams", zipped(_twice_deflated()), "A12")
     yield from _zip_cuts()
+
+
+def _streams_that_do_not_fit() -> Iterator[Bad]:
+    """Longer or shorter than declared, with a checksum that fits, or with something behind their end."""
+    data = bytes(range(200)) * 2
+    streams = {
+        "deflate": (8, 0, Zipped(b"", data, 8).packed()), "bzip2": (12, 0, bz2.compress(data)),
+        "lzma": (14, 2, lzma_packed(data)), "lzma-sized": (14, 0, lzma_without_mark(data)),
+    }  # fmt: skip
+    for name, (method, flags, body) in streams.items():
+
+        def made(body: bytes, claimed: bytes, method: int = method, flags: int = flags) -> bytes:
+            return zipped(Packed(b"a", claimed, method, flags, body=body))
+
+        yield bad(f"zip-A12-{name}-longer", made(body, data[:99]), "A12 A16")
+        yield bad(f"zip-A12-{name}-shorter", made(body, data + b"more"), "A12 A16")
+        yield bad(f"zip-A12-{name}-twice", made(body + body, data), "A12 A16")
+        yield bad(f"zip-A12-{name}-byte-behind", made(body + b"\0", data), "A12 A16")
+        yield bad(f"zip-A12-{name}-cut", made(body[:-7], data), "A12 A16")
+        yield bad(f"zip-A12-{name}-nothing", made(b"", data), "A09 A12 A16")
+        yield bad(f"zip-A12-{name}-broken", made(body[:9] + bytes(20) + body[29:], data), "A12 A16")
+        yield bad(f"zip-A16-{name}-crc", made(body, data[:-1] + b"?"), "A16")
+    yield bad("zip-A16-lzma-properties", zipped(Packed(b"a", data, 14, 2, body=lzma_packed(data)[:8])), "A16")
+    giant = bytearray(lzma_packed(data))
+    giant[5:9] = (257 << 20).to_bytes(4, "little")
+    yield bad("zip-A13-lzma-dictionary", zipped(Packed(b"a", data, 14, 2, body=bytes(giant))), "A13")
 
 
 def _both(**numbers: int) -> dict[str, Lies]:

@@ -61,15 +61,17 @@ def pictures() -> dict[str, bytes]:
     return files | {"set/text.csv": chance.randbytes(30_000).hex().encode(), "set/empty.png": b""}
 
 
-def unpack(world: World, path: Path, password: str = "") -> dict[str, bytes]:
-    """Every member of an archive at `path`, as an install unpacks it."""
+def unpack(world: World, path: Path, password: str = "", *, here: bool = True) -> dict[str, bytes]:
+    """Every member of an archive at `path`, as an install unpacks it. `here`: and as it is read in this process."""
     for old in (world.target / "out").iterdir():
         old.unlink()
     world.before = world.state()
-    with open_archive(path, world.target, password=password) as archive:
+    alike = world.read_alike(path, password) if here else contextlib.nullcontext()
+    with alike, open_archive(path, world.target, password=password) as archive:
         orders = [Order(member, f"out/{member.number}") for member in archive.members]
         done = {written.member.name: written for written in archive.unpack(orders)}
         assert len(done) == len(orders)
+        world.told = {name: (written.bytes, written.sha256) for name, written in done.items()}
     world.untouched()
     return world.content(done)
 
@@ -527,7 +529,7 @@ def test_K08_password_is_in_no_argument_and_no_environment(
     )
     spy.chmod(0o755)
     reader = subprocess.Popen(["/bin/cat", str(seen)], stdout=subprocess.PIPE)
-    assert unpack(world, path, SECRET) == pictures
+    assert unpack(world, path, SECRET, here=False) == pictures
     told = reader.communicate(timeout=30)[0]
     assert b"aigiqa_cli.archives.worker" in told
     assert SECRET.encode() not in told

@@ -34,7 +34,7 @@ FORMAT_1 = (
     '"sources":[{"asset":"a.zip","role":"images","origin":"given by hand","name":"a.zip","bytes":5,"sha256":"'
     + "0"
     * 64
-    + '","proof":"sha256"}],"files":[["index.csv",%d,"%s"],["images/a1.png",9,"%s"]],"rejected":[],"ignored":2,'
+    + '","proof":"sha256"}],"files":[["index.csv",%d,"%s"],["images/a1.png",9,"%s"],["checksums.sha256",%d,"%s"]],"rejected":[],"ignored":2,'
     '"warnings":["w"],"splits":{"s":""}}\n'
 )
 
@@ -131,7 +131,9 @@ def test_S23_a_record_of_format_1_is_read_for_ever(root: Root, context: Context)
     publish(root)
     index = (root.folder("some") / "index.csv").read_bytes()
     sha256, picture = hashlib.sha256(index).hexdigest(), hashlib.sha256(b"picture 1").hexdigest()
-    root.record("some").write_text(FORMAT_1 % (sha256, len(index), sha256, picture))
+    checksums = (root.folder("some") / "checksums.sha256").read_bytes()
+    listed = (len(checksums), hashlib.sha256(checksums).hexdigest())
+    root.record("some").write_text(FORMAT_1 % (sha256, len(index), sha256, picture, *listed))
     record = read_record(root, "some")
     assert record is not None
     assert (record.rows, record.unpinned, record.splits) == (1, (), {"s": ""})

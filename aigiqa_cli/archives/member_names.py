@@ -12,7 +12,8 @@ from aigiqa_cli.archives.zip_directory import Entry, the_field
 from aigiqa_cli.names import folded, unsafe_reason
 
 MAX_DEPTH = 16
-_ENCODINGS = ("utf-8", "gb18030", "cp932", "cp437")
+_ENCODINGS = ("utf-8", "gb18030", "cp932")
+_LAST_RESORT = "cp437"  # has a character for every byte
 _UTF8_FLAG = 0x800
 _UNICODE_PATH, _BEFORE_THE_NAME = 0x7075, 5
 _JUNK_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
@@ -96,7 +97,7 @@ def decode_all(raw: list[bytes]) -> list[str]:
             return [data.decode(encoding) for data in raw]
         except UnicodeDecodeError:
             continue
-    raise Refusal("the member names are in no known encoding", "A22")
+    return [data.decode(_LAST_RESORT) for data in raw]
 
 
 def unicode_path(extra: bytes, raw_name: bytes) -> str | None:

@@ -101,8 +101,6 @@ class RarFormat:
                     order.restart()
                 rar.setpassword(self.password)
                 self.proven = hidden and bool(rar.infolist())
-        except rarfile.NoCrypto:
-            raise Needed("the list of members is encrypted", "A29", "pip install cryptography") from None
         except (rarfile.RarWrongPassword, rarfile.PasswordRequired):
             raise password_wrong("the list of members") from None
         except rarfile.NeedFirstVolume:

@@ -1,42 +1,32 @@
-"""zip: listed and inflated by us, strictly (see zip_directory and zip_layout).
+"""zip: listed and unpacked by us, strictly (see zip_directory, zip_layout and zip_data).
 
-Own reading of stored and deflated members lets two threads work on one descriptor. bzip2, LZMA and the old encryption
-go through the standard library, other encryptions and rare methods to other programs; both only write bytes, which
-are held against lengths and checksums that were read here.
+Two threads work on one descriptor. Other encryptions than the old one, and rare methods, go to other programs; those
+only write bytes, which are held against lengths and checksums that were read here.
 """
 
 from __future__ import annotations
 
-import lzma
-import struct
+import contextlib
 import threading
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO
 
-from aigiqa_cli.archives import disks, member_names, tools, zip_directory
+from aigiqa_cli.archives import disks, member_names, tools, zip_data, zip_directory
 from aigiqa_cli.archives.contract import (
     SMALL_MEMBER,
-    Chunks,
     Consume,
     Member,
     Refusal,
     check_ratio,
     check_total,
     password_missing,
-    password_wrong,
 )
 from aigiqa_cli.archives.source import DISKS, Source
 from aigiqa_cli.archives.zip_directory import Entry, the_field
-from aigiqa_cli.archives.zip_layout import AES_FIELD, DEFERRED, DESCRIPTOR_MARK, ENCRYPTED, STRONG, Layout
+from aigiqa_cli.archives.zip_layout import AES_FIELD, DEFERRED, ENCRYPTED, STRONG, Layout
 
 THREADS = 2
-WHOLE = 32 << 20  # members up to this size are inflated in one call, which runs without the interpreter lock
-BLOCK = 1 << 20
-MAX_DICTIONARY = 256 << 20  # of LZMA: reserved whole before the first byte is unpacked
-_LZMA_HEAD = 9  # version, length, properties, and the size of the dictionary
 
 _SYMLINK, _REGULAR = 0xA, 0x8
 _DOS_LABEL, _DOS_FOLDER = 0x08, 0x10
@@ -60,13 +50,12 @@ class ZipFormat:
 
     def __init__(self, source: Source) -> None:
         self.opened = source.opened
-        self.whole = disks.joined(source) if source.opened.shape == DISKS else source
-        self.pread, self.length = self.whole.pread, self.whole.length
+        whole = disks.joined(source) if source.opened.shape == DISKS else source
+        self.pread, self.length = whole.pread, whole.length
         directory = zip_directory.read(self.pread, self.length)
         self.entries = directory.entries
         self.layout = Layout(self.pread, directory)
-        self._library = threading.Lock()
-        self._by_library: zipfile.ZipFile | None = None
+        self._slow = threading.Lock()  # one at a time: LZMA takes much memory, and the others no second processor
         self.foreign: set[int] = set()  # members that another program must unpack
         self.regular: list[Member] = []
 
@@ -126,14 +115,13 @@ class ZipFormat:
 
     def _consume_one(self, member: Member, consume: Consume) -> None:
         entry = self.entries[member.number]
-        ours = entry.method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        if ours and not entry.flags & ENCRYPTED:
-            chunks = self._chunks(member, entry)
-            hidden = entry.flags & DEFERRED and entry.method == zipfile.ZIP_STORED
-            consume(member, _without_false_end(member, chunks) if hidden else chunks)
-            return
-        with self._library:
-            consume(member, self._library_chunks(member, entry))
+        start = self.layout.start(entry)
+        chunks = zip_data.unpacked(self.pread, start, entry, member, self.opened.password)
+        secret = entry.flags & ENCRYPTED
+        if entry.method == zipfile.ZIP_STORED and entry.flags & DEFERRED and not secret:
+            chunks = zip_data.without_false_end(member, chunks)
+        with contextlib.nullcontext() if entry.method in _DEFLATE and not secret else self._slow:
+            consume(member, chunks)
 
     def _is_folder(self, name: str, entry: Entry) -> bool:
         """Folders come from files (A30); an entry for one passes the same gate and holds nothing."""
@@ -167,98 +155,8 @@ class ZipFormat:
             raise Refusal(f"the stored member {member.name!r} has two lengths", "A12")
 
     def _fast_at_secrets(self) -> bool:
-        """The standard library decrypts 3 MB a second."""
+        """We decrypt 1 MB a second: the old encryption goes byte by byte."""
         return bool(tools.installed(self.opened, FOR_SECRETS))
-
-    def _chunks(self, member: Member, entry: Entry) -> Chunks:
-        position, left = self.layout.start(entry), entry.packed
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == zipfile.ZIP_DEFLATED else None
-        step = entry.packed if entry.unpacked <= WHOLE else BLOCK
-        checksum, produced = 0, 0
-        while left > 0:
-            packed = self.pread(min(step, left), position)
-            if not packed:
-                raise Refusal(f"the member {member.name!r} is cut off", "A17")
-            position, left = position + len(packed), left - len(packed)
-            for chunk in self._inflate(member, entry, inflater, packed, entry.unpacked - produced):
-                checksum = zlib.crc32(chunk, checksum)
-                produced += len(chunk)
-                yield chunk
-        self._finish(member, entry, inflater, checksum, produced)
-
-    def _inflate(
-        self, member: Member, entry: Entry, inflater: zlib._Decompress | None, packed: bytes, room: int
-    ) -> Iterator[bytes]:
-        if inflater is None:
-            yield packed
-            return
-        if inflater.eof:
-            raise Refusal(f"the member {member.name!r} does not end where it should", "A12")
-        limit = room if entry.unpacked <= WHOLE else BLOCK
-        try:
-            while packed and not inflater.eof:
-                chunk = inflater.decompress(packed, max(limit, 1))
-                packed = inflater.unconsumed_tail
-                room -= len(chunk)
-                if room < 0:
-                    raise Refusal(f"the member {member.name!r} is longer than declared", "A12")
-                if chunk:
-                    yield chunk
-        except zlib.error as error:
-            raise Refusal(f"the member {member.name!r} cannot be inflated: {error}", "A16") from None
-
-    def _finish(
-        self, member: Member, entry: Entry, inflater: zlib._Decompress | None, checksum: int, produced: int
-    ) -> None:
-        if inflater is not None and (not inflater.eof or inflater.unused_data):
-            raise Refusal(f"the member {member.name!r} does not end where it should", "A12")
-        if produced != entry.unpacked:
-            raise Refusal(f"the member {member.name!r} has {produced} bytes instead of {entry.unpacked}", "A12")
-        if checksum != entry.crc:
-            raise Refusal(f"the member {member.name!r} has a wrong checksum", "A16")
-
-    def _library_chunks(self, member: Member, entry: Entry) -> Chunks:
-        """bzip2, lzma and the old encryption through the standard reader, one at a time."""
-        produced = 0
-        secret = bool(entry.flags & ENCRYPTED)
-        if entry.method == zipfile.ZIP_LZMA and not secret:
-            wanted = int.from_bytes(self.pread(_LZMA_HEAD, self.layout.start(entry))[5:], "little")
-            if wanted > MAX_DICTIONARY:
-                raise Refusal(f"the member {member.name!r} asks for a dictionary of {wanted} bytes", "A13")
-        try:
-            with self._library_open(entry, self.opened.password.encode() if secret else None) as stream:
-                while chunk := stream.read(min(BLOCK, entry.unpacked - produced + 1)):
-                    produced += len(chunk)
-                    if produced > entry.unpacked:
-                        raise Refusal(f"the member {member.name!r} is longer than declared", "A12")
-                    yield chunk
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError) as error:
-            if secret:
-                raise password_wrong(f"the member {member.name!r}") from None
-            raise Refusal(f"the member {member.name!r} cannot be read: {error}", "A16") from None
-        if produced != entry.unpacked:
-            raise Refusal(f"the member {member.name!r} has {produced} bytes instead of {entry.unpacked}", "A12")
-
-    def _library_open(self, entry: Entry, password: bytes | None) -> IO[bytes]:
-        if self._by_library is None:
-            self._by_library = zipfile.ZipFile(self.whole.open())
-        return self._by_library.open(self._by_library.infolist()[entry.number], pwd=password)
-
-
-def _without_false_end(member: Member, chunks: Chunks) -> Chunks:
-    """The data of a stored member whose sizes follow it: one who reads from the front looks for them in the data, and
-    must not find them there (A18)."""
-    kept, begin = b"", 0
-    for chunk in chunks:
-        data = kept + chunk
-        at = data.find(DESCRIPTOR_MARK)
-        while 0 <= at <= len(data) - 12:
-            if struct.unpack_from("<I", data, at + 8)[0] == (begin + at) & 0xFFFFFFFF:
-                raise Refusal(f"the member {member.name!r} holds what looks like its own end", "A18")
-            at = data.find(DESCRIPTOR_MARK, at + 1)
-        kept = data[-11:]
-        begin += len(data) - len(kept)
-        yield chunk
 
 
 def _method(entry: Entry) -> int:

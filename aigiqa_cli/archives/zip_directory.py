@@ -202,8 +202,6 @@ def _places(data: bytes, word: bytes) -> Iterator[int]:
 
 
 def _reaches_end(tail: bytes, at: int) -> bool:
-    """Is this an end record whose comment ends exactly where the file ends?"""
-    if at + _END.size > len(tail):
-        return False
+    """Is this an end record whose comment ends exactly where the file ends? The last one is here as a whole."""
     *_, comment = _END.unpack_from(tail, at)
     return bool(at + _END.size + comment == len(tail))
