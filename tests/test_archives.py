@@ -738,6 +738,42 @@ def test_S09_killed_worker_is_a_fault_of_the_machine(world: World, given: Path) 
     assert given.name in caught.value.message
 
 
+def test_S09_what_a_dead_worker_is_told_does_not_arrive(world: World, given: Path) -> None:
+    """It died before it was asked for anything; also what was still on its way to it is no error of its own."""
+    with open_archive(given, world.target) as archive:
+        archive._process.kill()
+        archive._process.wait()
+        with pytest.raises(MachineFault) as caught:
+            list(archive.unpack([Order(archive.members[0], "out/a")]))
+        assert (caught.value.fault, "for want of memory" in caught.value.message) == ("S09", True)
+        assert archive._process.stdin is not None
+        archive._process.stdin.write("never flushed")
+    assert archive._process.stdin.closed
+
+
+def test_S09_worker_that_calculates_for_ever(world: World, given: Path) -> None:
+    """The kernel ends it; no image is to blame."""
+    with open_archive(given, world.target) as archive:
+        archive._process.send_signal(signal.SIGXCPU)
+        archive._process.wait()
+        with pytest.raises(RefusedInput) as caught:
+            list(archive.unpack([Order(archive.members[0], "out/a")]))
+    assert (caught.value.fault, "took too much time" in caught.value.message) == ("S09", True)
+
+
+def test_S09_worker_that_ends_without_a_word(world: World, given: Path) -> None:
+    with open_archive(given, world.target) as archive:
+        archive._process.send_signal(signal.SIGTERM)
+        archive._process.wait()
+        with pytest.raises(MachineFault, match="exit status -15"):
+            list(archive.unpack([Order(archive.members[0], "out/a")]))
+
+
+def test_nothing_is_wanted_of_an_archive(world: World, given: Path) -> None:
+    with open_archive(given, world.target) as archive:
+        assert list(archive.unpack([])) == []
+
+
 def test_S04_full_disk_is_a_fault_of_the_machine(world: World, given: Path) -> None:
     (world.target / "out").rmdir()
     (world.target / "out").symlink_to("/dev")

@@ -7,6 +7,7 @@ Only which volumes belong to a split set, names say too.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -183,12 +184,9 @@ class Archive:
             return
         if process.poll() is None:
             process.kill()
-        for pipe in (process.stdin, process.stdout, self._errors, self._notes):
-            if pipe:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue
+        for pipe in filter(None, (process.stdin, process.stdout, self._errors, self._notes)):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         process.wait()
 
     def __enter__(self) -> Self:

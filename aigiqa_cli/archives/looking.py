@@ -53,6 +53,7 @@ class Looking:
             time.sleep(_BETWEEN_CHECKS)
             if any(time.monotonic() - since > SECONDS for since in list(self.since.values())):
                 os.kill(os.getpid(), HUNG)
+                return
 
 
 def looked_at(descriptor: int) -> list[int]:

@@ -30,7 +30,6 @@ ABLE = ("unar", "unrar")  # know every method; 7-Zip as Debian builds it, and bs
 PROGRAMS = (*ABLE, "7zz", "7z", "bsdtar")
 _STORED = 0x30
 _UNICODE = 0x200
-_SPLIT_BEFORE = 0x1
 _FAILED = ("A12", "A16", "A20")  # how it ends when a program cannot unpack something
 _HARD_LINK, _COPY = 4, 5
 _UNIX = 3
@@ -93,20 +92,21 @@ class RarFormat:
         hidden = False
         try:
             names = self.source.opened.names
-            order = rar_volumes.Order(names) if names else None
+            order = rar_volumes.Order(names)
             rar = rarfile.RarFile(self.source.opened.path, errors="strict", part_only=not names, info_callback=order)
             if rar.needs_password() and self.password:
                 hidden = not rar.infolist()
-                if order:
-                    order.restart()
+                order.restart()
                 rar.setpassword(self.password)
-                self.proven = hidden and bool(rar.infolist())
+                if (
+                    hidden and not rar.infolist()
+                ):  # what it takes for a giant header is the end of the list to the library
+                    raise password_wrong("the list of members")
+                self.proven = hidden
         except (rarfile.RarWrongPassword, rarfile.PasswordRequired):
             raise password_wrong("the list of members") from None
         except rarfile.NeedFirstVolume:
-            raise Needed(
-                "this is a later part of a rar set, and its first part is missing", "N27", "put all parts in one folder"
-            ) from None
+            raise rar_volumes.first_missing() from None
         except (rarfile.Error, *_BROKEN) as error:
             if hidden:
                 raise password_wrong("the list of members") from None
@@ -182,8 +182,6 @@ def _check(name: str, info: Any) -> None:
     mode = stat.S_IFMT(info.mode or 0) if info.host_os == _UNIX else 0
     if not info.is_file() or mode not in (0, stat.S_IFREG):
         raise Refusal(f"the member {name!r} is no regular file", "A07")
-    if info.flags & _SPLIT_BEFORE:
-        raise Refusal(f"the member {name!r} begins in a volume that is not here", "A17")
     unknown = info.extract_version == _VERSION_5 and info.file_flags & _UNKNOWN_SIZE
     if unknown or not isinstance(info.file_size, int) or info.file_size < 0:
         raise Refusal(f"the member {name!r} does not say how long it is", "A12")

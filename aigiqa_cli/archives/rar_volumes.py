@@ -31,7 +31,8 @@ def walk(pieces: Sequence[Piece], names: Sequence[str]) -> None:
 
 
 class Order:
-    """Sees every header as it is read, and refuses a volume that does not continue the one before it."""
+    """Sees every header as it is read, and refuses a volume that does not continue the one before it. What continues
+    where nothing was left unfinished would be a member that the library does not list (A17)."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
@@ -39,20 +40,30 @@ class Order:
 
     def restart(self) -> None:
         """The set is read again from its first volume."""
-        self.volume, self.unfinished = 0, ""
+        self.volume, self.unfinished = -1, ""
 
     def __call__(self, header: Any) -> None:
-        volume = min(header.volume, len(self.names) - 1)
+        volume = min(header.volume, max(len(self.names) - 1, 0))
         number = getattr(header, "main_volume_number", None)
         if volume and number is not None and number != volume:
             raise Refusal(f"{self.names[volume]} calls itself volume {number + 1} of its set", "A26")
         if header.type != _FILE:
             return
         continued = header.filename if header.flags & _SPLIT_BEFORE else ""
-        if volume != self.volume and continued != self.unfinished:
+        if volume == self.volume and (continued or self.unfinished):
+            raise Refusal(f"the member {header.filename!r} does not begin where the one before it ends", "A17")
+        if volume == 0 and continued:
+            raise first_missing()
+        if volume and continued != self.unfinished:
             raise Refusal(f"{self.names[volume]} does not go on where {self.names[volume - 1]} ends", "A26")
         self.volume = volume
         self.unfinished = header.filename if header.flags & _SPLIT_AFTER else ""
+
+
+def first_missing() -> Needed:
+    """The fault of a later part that is given for the whole."""
+    what = "this is a later part of a rar set, and its first part is missing"
+    return Needed(what, "N27", "put all parts in one folder")
 
 
 def refuse_two_uploads(begun: Iterable[tuple[str, str]]) -> None:

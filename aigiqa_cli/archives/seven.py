@@ -125,7 +125,7 @@ class SevenFormat:
         except PasswordRequired:
             return True
         except (ArchiveError, *_BROKEN):
-            return False
+            pass  # without a password it is no better than with one
         return False
 
     def _by_program(self, wanted: set[int], consume: Consume) -> None:

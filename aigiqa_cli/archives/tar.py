@@ -140,7 +140,7 @@ class TarFormat:
 
     def _zstd(self) -> Callable[[], _Decompressor]:
         """Frames that ask for more than 128 MiB of window are refused by the library itself (A31)."""
-        if sys.version_info >= (3, 14):
+        if sys.version_info >= (3, 14):  # pragma: no cover - the library of older interpreters is another one
             from compression import zstd
         else:
             from backports import zstd

@@ -121,7 +121,8 @@ class _Run:
         self.name, self.doubt, self.to_the_end = name, doubt, to_the_end
         self.process = _start(opened, name, secret=secret)
         assert self.process.stdout is not None  # noqa: S101 - made with a pipe
-        self.out = self.process.stdout.fileno()
+        self.pipe = self.process.stdout
+        self.out = self.pipe.fileno()
 
     def carry_out(self, items: Sequence[Item], reached: int, wanted: set[int], consume: Consume) -> int:
         """Number of the first item that was not carried out; those before `reached` are skipped."""
@@ -174,8 +175,7 @@ class _Run:
     def _stop(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        if self.process.stdout:
-            self.process.stdout.close()
+        self.pipe.close()
         self.process.wait()
 
 

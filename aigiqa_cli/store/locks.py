@@ -78,7 +78,7 @@ def _holder(path: Path) -> str:
     try:
         note = json.loads(path.with_suffix(".owner").read_bytes())
         return f" (process {note['pid']} on {note['host']})"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 

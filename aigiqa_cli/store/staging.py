@@ -331,5 +331,5 @@ def _folders(root: Root) -> list[Path]:
 def _prepared_for(folder: Path, database: str) -> bool:
     try:
         return bool(json.loads((folder / RECORD).read_bytes())["database"] == database)
-    except (ValueError, KeyError, OSError):
+    except (ValueError, KeyError, TypeError, OSError):
         return False
