@@ -204,7 +204,7 @@ def test_A20_a_large_secret_is_read_in_steps(tmp_path: Path, machine: None, monk
     monkeypatch.setattr(zip_data, "WHOLE", 0)
     monkeypatch.setattr(zip_data, "BLOCK", 100)
     body = old_encrypted(TEXT, SECRET.encode(), zlib.crc32(TEXT) >> 24)
-    assert only(judged(tmp_path / "given", zipped(Packed(b"a", TEXT, 0, 1, body=body))), TEXT)
+    assert only(judged(tmp_path / "given", zipped(Packed(b"a", TEXT, 0, 1, body=body)), SECRET))
 
 
 def test_A20_less_than_the_head_of_a_secret(tmp_path: Path, machine: None) -> None:
@@ -467,10 +467,12 @@ def test_A17_nobody_brings_parts(tmp_path: Path) -> None:
 
 
 def test_A18_a_local_header_that_wants_more_than_was_brought(asked: Callable[[bytes], Asked]) -> None:
-    """Once the members are here nothing more is asked for, whatever a header says of its length."""
-    good = zipped(Zipped(b"a.png"))
+    """Once the wanted members are here nothing more is asked for, whatever a header says of its length."""
+    good = zipped(Zipped(b"a.png"), Zipped(b"b.png", bytes(200_000)))
+    form = ZipInParts(Source(asked(good[:28] + b"\xff\xff" + good[30:]).opened))
+    first = form.members()[0]
     with pytest.raises(Refusal) as caught:
-        asked(good[:28] + b"\xff\xff" + good[30:]).read()
+        form.stream([first], lambda *_: pytest.fail("it was read"))
     assert caught.value.fault == "A18"
 
 

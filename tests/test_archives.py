@@ -769,6 +769,13 @@ def test_S09_worker_that_ends_without_a_word(world: World, given: Path) -> None:
             list(archive.unpack([Order(archive.members[0], "out/a")]))
 
 
+def test_an_archive_that_cannot_be_opened_leaves_no_worker(world: World, given: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileNotFoundError):
+        open_archive(given, world.base / "missing")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_nothing_is_wanted_of_an_archive(world: World, given: Path) -> None:
     with open_archive(given, world.target) as archive:
         assert list(archive.unpack([])) == []

@@ -22,10 +22,11 @@ from wire import Notes
 
 from aigiqa_cli import machine, owners
 from aigiqa_cli.digests import BLOCK, sha256_bytes, sha256_file
-from aigiqa_cli.errors import IntegrityFault, MachineFault, TemporaryFault, UsageFault
+from aigiqa_cli.errors import IntegrityFault, MachineFault, RefusedInput, TemporaryFault, UsageFault
 from aigiqa_cli.reporting import Silent
 from aigiqa_cli.store import (
     Mend,
+    Record,
     Root,
     Staging,
     discard,
@@ -77,6 +78,39 @@ def test_S04_S09_S11_errors_that_pass() -> None:
     ] == []
     assert not machine.is_passing(OSError(errno.ENOENT, "no such file"))
     assert not machine.is_passing(OSError("without a number"))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_S09_want_of_memory_and_threads(error: Exception) -> None:
+    fault = machine.machine_fault(error, "trying")
+    assert (type(fault), fault.fault if fault else "") == (MachineFault, "S09")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("other"), ValueError("no"), OSError(errno.ENOENT, "none"), OSError("?")]
+)
+def test_other_errors_say_nothing_of_this_machine(error: Exception) -> None:
+    assert machine.machine_fault(error, "trying") is None
+    with pytest.raises(type(error)), machine.machine_faults("trying"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "said"),
+    [
+        (errno.EIO, "S07", "the disk reports"),
+        (errno.EMFILE, "S09", "too many open files"),
+        (errno.EXDEV, "S16", "nvalid"),
+    ],
+)
+def test_S07_S09_S16_what_is_said(tmp_path: Path, number: int, fault: str, said: str) -> None:
+    with pytest.raises(MachineFault) as caught, machine.machine_faults("trying", place=tmp_path):
+        raise OSError(number, os.strerror(number), str(tmp_path / "a"))
+    assert (caught.value.fault, said in caught.value.message, str(tmp_path / "a") in caught.value.message) == (
+        fault,
+        True,
+        True,
+    )
 
 
 def test_S09_shortage_among_what_libraries_wrap() -> None:
@@ -644,6 +678,21 @@ def test_S22_a_former_folder_without_a_readable_note(root: Root) -> None:
     assert list(root.replaced.iterdir()) == []
 
 
+def test_S22_one_file_under_both_names_is_no_copy_to_lose(root: Root) -> None:
+    """A hard link to the present file: recorded, it goes; of unknown origin, it is put aside."""
+    publish(root, version=1)
+    former = root.replaced / "some-0123456789abcdef"
+    former.mkdir()
+    os.link(root.folder("some") / "index.csv", former / "index.csv")
+    (aside,) = retire(root, former)
+    assert aside.samefile(root.folder("some") / "index.csv")
+    former.mkdir()
+    os.link(root.folder("some") / "index.csv", former / "index.csv")
+    (root.replaced / f"{former.name}.json").write_bytes(root.record("some").read_bytes())
+    assert retire(root, former) == []
+    assert (root.folder("some") / "index.csv").is_file()
+
+
 def test_P5_a_folder_that_cannot_be_listed_is_not_an_empty_one(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(root, version=1)
     former = withdraw(root, "some")
@@ -706,6 +755,47 @@ def test_S10_other_bytes_than_the_recorded_ones_mend_nothing(root: Root) -> None
     assert caught.value.fault == "S10"
     assert is_whole(root, record)
     assert list(root.quarantine.iterdir()) == []
+
+
+def to_mend(root: Root, record: Record, *paths: str) -> list[Mend]:
+    """Good bytes for these files."""
+    mends = []
+    for file in record.files:
+        if file.path in paths:
+            staged = root.staging / secrets.token_hex(4)
+            staged.write_bytes(content("some", 1)[file.path])
+            mends.append(Mend(file, staged, {}))
+    return mends
+
+
+def test_S10_a_file_that_is_gone_needs_no_quarantine(root: Root) -> None:
+    record = publish(root)
+    path = root.folder("some") / "images" / "a1.png"
+    file = next(file for file in record.files if file.path == "images/a1.png")
+    assert is_sound(root, "some", file)
+    path.unlink()
+    assert not is_sound(root, "some", file)
+    assert mend(root, "some", to_mend(root, record, "images/a1.png")) == []
+    assert is_whole(root, record)
+
+
+def test_S17_nothing_is_mended_through_a_link(root: Root, tmp_path: Path) -> None:
+    record = publish(root)
+    (root.folder("some") / "images").rename(tmp_path / "elsewhere")
+    (root.folder("some") / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RefusedInput) as caught:
+        mend(root, "some", to_mend(root, record, "images/a1.png"))
+    assert (caught.value.fault, "verify --repair some" in caught.value.hint) == ("S17", True)
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == ["a1.png"]
+
+
+def test_P5_a_file_in_the_place_of_a_folder_goes_to_quarantine(root: Root) -> None:
+    record = publish(root)
+    (root.folder("some") / "images" / "a1.png").unlink()
+    (root.folder("some") / "images").rmdir()
+    (root.folder("some") / "images").write_text("the user's")
+    (aside,) = mend(root, "some", to_mend(root, record, "images/a1.png"))
+    assert (aside.read_text(), is_whole(root, record)) == ("the user's", True)
 
 
 def test_S08_a_folder_that_may_not_be_opened_is_not_made_anew(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ class _Wire(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose every byte passes the watch."""
+    """An answer whose every byte passes the watch. `read1` alone reads it; any other way meets the limit of heads."""
 
     def __init__(self, limits: Limits, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -139,7 +139,3 @@ class _Response(http.client.HTTPResponse):
     def read1(self, n: int = -1) -> bytes:
         self._wire.allow(max(n, 0))
         return super().read1(n)
-
-    def read(self, amt: int | None = None) -> bytes:
-        self._wire.allow(amt or 0)
-        return super().read(amt)

@@ -52,6 +52,11 @@ class Transfer:
     def offset(self) -> int:
         return self.part.size if self.part else 0
 
+    @property
+    def _held(self) -> Part:
+        assert self.part is not None  # noqa: S101 - `begin` has claimed it, or `_describe` has made it
+        return self.part
+
     def begin(self) -> Received | None:
         """Take up what an earlier run left; what is already whole and proven needs no mirror."""
         with disk.machine(self.folder, self.wanted.bytes):
@@ -162,7 +167,6 @@ class Transfer:
             raise
 
     def _open_part(self, answer: Answer, source: Source, request: Request, size: int | None) -> None:
-        self._ensure_part(size)
         note = Note(
             url=bare(request.url),
             kind=source.kind,
@@ -174,18 +178,15 @@ class Transfer:
         )
         self._describe(note, size)
 
-    def _ensure_part(self, size: int | None) -> None:
+    def _describe(self, note: Note, size: int | None) -> None:
+        """The part, made where there is none, with a note of whose bytes it takes from now on."""
         disk.require_space(self.folder, (size or 0) - self.offset)
         with disk.machine(self.folder, size):
             if self.part is None:
                 self.part = parts.create(self.folder, self.key)
-        if self.offset:
-            self.part.glued = True
-
-    def _describe(self, note: Note, size: int | None) -> None:
-        if self.part:
-            with disk.machine(self.folder, size):
-                self.part.describe(note)
+            if self.offset:
+                self.part.glued = True
+            self.part.describe(note)
 
     def _stream(self, answer: Answer, source: Source, size: int | None) -> None:
         self._show(source, size)
@@ -201,16 +202,13 @@ class Transfer:
             if self.offset + len(block) > ceiling:
                 self.drop()
                 raise IntegrityFault(f"{host} sends more than the {ceiling:,} bytes allowed", fault="N03")
-            if self.part is None:
-                return
             with disk.machine(self.folder, size):
-                self.part.append(block)
+                self._held.append(block)
             self.reporter.advance(len(block))
 
     def _local(self, source: Source, request: Request) -> Received:
         """Bytes made on this machine: from the beginning, held to the same length and hash."""
         self.drop()
-        self._ensure_part(request.bytes)
         self._describe(Note(kind=source.kind, label=source.label, size=request.bytes), request.bytes)
         self._show(source, request.bytes)
         self._write(request.stream() if request.stream else iter(()), request.bytes, source.label)
@@ -226,9 +224,7 @@ class Transfer:
 
     def _prove(self, visit: Visit, request: Request) -> Received:
         """Length and hash decide; wrong bytes are put aside, glued ones only after a second chance."""
-        part = self.part
-        if part is None:
-            raise Later("nothing was received", fault="N01")
+        part = self._held
         accepted = self.wanted.pins or frozenset(filter(None, [request.sha256]))
         if not accepted or part.sha256 in accepted:
             unhashed = request.unhashed and not accepted
@@ -257,9 +253,7 @@ class Transfer:
         return IntegrityFault(f"wrong bytes: SHA-256 {part.sha256}, expected {expected}", fault="N05")
 
     def _accept(self, label: str, kind: str, url: str, *, unhashed: bool = False) -> Received:
-        part = self.part
-        if part is None:
-            raise Later("nothing was received", fault="N01")
+        part = self._held
         with disk.machine(self.folder, None):
             if self.wanted.flush:
                 part.finish()

@@ -22,7 +22,7 @@ from typing import Any
 
 from aigiqa_cli import owners
 from aigiqa_cli.digests import BLOCK
-from aigiqa_cli.transport.model import Source, Wanted
+from aigiqa_cli.transport.model import Source, TreeSource, Wanted
 
 _LONGEST_NOTE = 64 * 1024
 
@@ -109,7 +109,7 @@ class Part:
         self._close()
 
 
-def key(wanted: Wanted, sources: Sequence[Source]) -> str:
+def key(wanted: Wanted, sources: Sequence[Source] | Sequence[TreeSource]) -> str:
     """What parts of the same content share, the same in every run: the pinned hash, else name and first mirror."""
     if wanted.sha256:
         return wanted.sha256.lower()

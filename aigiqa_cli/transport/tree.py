@@ -74,7 +74,7 @@ def receive_tree(
     Files that an earlier run finished are not asked for again. Raises as `receive` does; RefusedInput for a listing
     with names that cannot become files. What has arrived stays for the next run.
     """
-    held = shelf.claim(folder, parts.key(wanted, [Source(s.kind, s.label, _never) for s in sources[:1]]))
+    held = shelf.claim(folder, parts.key(wanted, sources))
     failures: list[tuple[TreeSource, Fault]] = []
     try:
         for source in sources:
@@ -121,16 +121,17 @@ def listed(source: TreeSource, session: Session) -> Listing:
 
 
 def _listing(source: TreeSource, session: Session) -> Listing:
-    for failures in range(1, session.limits.tries + 1):
+    failures = 0
+    while True:
         try:
             return source.listing()
         except TemporaryFault as fault:
+            failures += 1
             over = isinstance(fault, Later) and fault.over
-            if over or failures == session.limits.tries:
+            if over or failures >= session.limits.tries:
                 raise
             asked = fault.wait if isinstance(fault, Later) else None
             pause(backoff(failures, session.settings) if asked is None else asked)
-    raise AssertionError("unreachable")
 
 
 def _refuse_unsafe(listing: Listing, source: TreeSource) -> None:
@@ -351,7 +352,3 @@ def _verdict(wanted: Wanted, failures: Sequence[tuple[TreeSource, Fault]], sessi
         phase="FETCH",
         findings=[Finding("", label, reason) for label, reason in reasons],
     )
-
-
-def _never() -> Request:
-    raise AssertionError("a tree has no request of its own")
