@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -261,6 +262,22 @@ def test_a_base_of_waiting_that_is_no_number_counts_as_not_set() -> None:
     assert 0.25 <= patience.backoff(1, {"AIGIQA_RETRY_SECONDS": "soon"}) <= 0.5
     assert patience.backoff(9, {"AIGIQA_RETRY_SECONDS": "-1"}) == 0.0
     patience.pause(-1.0)
+
+
+def test_N28_who_waits_for_a_turn_hears_complaints_too(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host complained to another worker meanwhile: its wait holds for this one as well."""
+    pace, waited = Pace(session.settings, session.limits), list[float]()
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 1:
+            pace.heard(time.monotonic(), 429, "0.05")
+        patience.pause(seconds)
+
+    monkeypatch.setattr(pace, "wait", wait)
+    pace.take()
+    assert len(waited) > 1
+    assert 0 < waited[1] <= 0.05
 
 
 # ---------------------------------------------------------------------------------------------------------------------

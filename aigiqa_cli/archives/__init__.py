@@ -179,15 +179,16 @@ class Archive:
         """End the worker; whatever it was doing is lost."""
         if self._links:
             shutil.rmtree(self._links, ignore_errors=True)
-        process = getattr(self, "_process", None)
-        if process is None:
-            return
-        if process.poll() is None:
-            process.kill()
-        for pipe in filter(None, (process.stdin, process.stdout, self._errors, self._notes)):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-        process.wait()
+        process: subprocess.Popen[str] | None = getattr(self, "_process", None)
+        if process is not None:
+            if process.poll() is None:
+                process.kill()
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+            process.wait()
+        self._errors.close()
+        self._notes.close()
 
     def __enter__(self) -> Self:
         return self

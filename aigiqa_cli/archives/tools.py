@@ -8,6 +8,7 @@ worker's limits, can make no file grow, opens the archive by descriptor and dies
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import os
@@ -195,11 +196,9 @@ def _start(opened: Opened, name: str, *, secret: bool) -> subprocess.Popen[bytes
         preexec_fn=_confinement(),  # noqa: PLW1509 - no thread of ours runs beside
     )
     assert process.stdin is not None  # noqa: S101 - made with a pipe
-    try:
-        process.stdin.write(opened.password.encode() + b"\n" if secret and program.asks else b"")
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # it ended without asking; what it wrote is judged all the same
+    # One that ends without asking is judged by what it wrote all the same.
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(opened.password.encode() + b"\n" if secret and program.asks else b"")
     return process
 
 
