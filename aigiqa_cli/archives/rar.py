@@ -98,9 +98,7 @@ class RarFormat:
                 hidden = not rar.infolist()
                 order.restart()
                 rar.setpassword(self.password)
-                if (
-                    hidden and not rar.infolist()
-                ):  # what it takes for a giant header is the end of the list to the library
+                if hidden and not rar.infolist():  # to the library a giant header is the end of the list
                     raise password_wrong("the list of members")
                 self.proven = hidden
         except (rarfile.RarWrongPassword, rarfile.PasswordRequired):
