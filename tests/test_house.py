@@ -26,9 +26,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "digests", "machine", "reporting", "redaction", "names", "owners", "patterns", "pointers"}),
     frozenset(
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
-         "bibtex", "synthetic"}
+         "bibtex", "synthetic", "signatures", "evaluating"}
     ),
-    frozenset({"catalogue", "states", "obtaining", "installing", "restoring", "examining", "watching", "context"}),
+    frozenset({"catalogue", "states", "obtaining", "installing", "restoring", "examining", "watching", "context", "partitions",
+         "predictions", "measuring"}),
     frozenset({"steps"}),
     frozenset({"cli", "__main__"}),
 )  # fmt: skip

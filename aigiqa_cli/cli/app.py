@@ -29,8 +29,11 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_globals)
     for name in _wanted(arguments):
-        module = importlib.import_module(COMMANDS[name])
-        app.command(name)(module.command_)
+        found = importlib.import_module(COMMANDS[name]).command_
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
     return app
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -152,29 +152,55 @@ class Desk:
         return outcomes
 
 
-def command(function: Callable[..., Answer]) -> Callable[..., None]:
-    """Make `function(desk, ...) -> Answer` a command that takes the global options too."""
+def command(function: Callable[..., Answer], name: str = "") -> Callable[..., None]:
+    """Make `function(desk, ...) -> Answer` a command that takes the global options too; `name` is that of its group."""
     own = [p for name, p in inspect.signature(function, eval_str=True).parameters.items() if name != "desk"]
+
+    def run(**arguments: Any) -> None:
+        later = GlobalOptions(**{option: arguments.pop(option) for option in GLOBALS})
+        desk = Desk(name or function.__name__.rstrip("_"), BEFORE.merged(later))
+        with _closing(desk):
+            answer = function(desk, **arguments)
+        deliver(desk, answer)
+
+    _takes(run, [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own])
+    run.__doc__ = f"{_flowing(inspect.getdoc(function) or '')}\n\n{EXIT_CODES}"
+    run.__name__ = function.__name__
+    return run
+
+
+def group(name: str, about: str, commands: Mapping[str, Callable[..., Answer]]) -> typer.Typer:
+    """Several commands under one word; the global options stand before or after the second word, too."""
+    app = typer.Typer(
+        help=f"{_flowing(inspect.cleandoc(about))}\n\n{EXIT_CODES}",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode="rich",
+    )
+
+    def between(**arguments: Any) -> None:
+        found = BEFORE.merged(GlobalOptions(**arguments))
+        for option in GLOBALS:
+            setattr(BEFORE, option, getattr(found, option))
+
+    _takes(between, [])
+    app.callback()(between)
+    for word, function in commands.items():
+        app.command(word)(command(function, name))
+    return app
+
+
+def _takes(run: Callable[..., None], own: Sequence[inspect.Parameter]) -> None:
+    """Let the parser see these parameters and the global options."""
     extra = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default="" if name == "root" else False, annotation=kind
         )
         for name, kind in GLOBALS.items()
     ]
-
-    def run(**arguments: Any) -> None:
-        later = GlobalOptions(**{name: arguments.pop(name) for name in GLOBALS})
-        desk = Desk(function.__name__.rstrip("_"), BEFORE.merged(later))
-        with _closing(desk):
-            answer = function(desk, **arguments)
-        deliver(desk, answer)
-
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + extra
+    parameters = [*own, *extra]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    run.__doc__ = f"{_flowing(inspect.getdoc(function) or '')}\n\n{EXIT_CODES}"
-    run.__name__ = function.__name__
-    return run
 
 
 def _flowing(text: str) -> str:
@@ -252,4 +278,4 @@ def bug(name: str, error: BaseException) -> Fault:
     return fault
 
 
-__all__ = ["Answer", "Desk", "Outcome", "bug", "command", "deliver", "envelope", "fail"]
+__all__ = ["Answer", "Desk", "Outcome", "bug", "command", "deliver", "envelope", "fail", "group"]

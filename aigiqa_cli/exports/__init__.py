@@ -21,7 +21,7 @@ from aigiqa_cli.exports.parquet import write_parquet
 from aigiqa_cli.exports.text import write_csv, write_tsv
 from aigiqa_cli.names import shortened
 
-__all__ = ["FORMATS", "Format", "Row", "Scale", "export", "select"]
+__all__ = ["FORMATS", "Format", "Row", "Scale", "export", "select", "whole_target"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,22 @@ def export(
     write = FORMATS[format].write
     if not isinstance(target, Path):
         return write(rows, columns, target, exact)
+    with whole_target(target) as stream:
+        return write(rows, columns, stream, exact)
+
+
+@contextmanager
+def whole_target(target: Path) -> Iterator[BinaryIO]:
+    """A stream to a file that a person has chosen: it appears whole or not at all, and durably.
+
+    UsageFault where it can never be, MachineFault where it cannot be written.
+    """
     if target.is_dir() or not target.parent.is_dir():
         what = "is a folder" if target.is_dir() else "is in a folder that does not exist"
         raise UsageFault(f"{target} {what}", hint="name a file in an existing folder")
     try:
         with _whole(target) as stream:
-            return write(rows, columns, stream, exact)
+            yield stream
     except OSError as error:
         raise MachineFault(f"the export to {target} failed: {error.strerror or error}") from error
 

@@ -1,7 +1,7 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only import|verify|startup|tree|peers] [--runs N] [--json PATH] [--megabytes 1000]
-                                   [--work FOLDER] [--strict]
+    python tests/benchmarks/run.py [--only import|verify|startup|bootstrap|tree|peers] [--runs N] [--json PATH]
+                                   [--megabytes 1000] [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
 command that fails always does. The tree and the peers (what they do after a kill,
@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import bootstrap
 import import_
 import material
 import measure
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "import": import_.rows,
     "verify": verify.rows,
     "startup": startup.rows,
+    "bootstrap": bootstrap.rows,
     "tree": tree.rows,
     "peers": peers.rows,
 }
@@ -109,7 +111,7 @@ def main() -> int:
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="aigiqa-bench-") as temporary:
         work = (chosen.work or Path(temporary)).resolve()
-        needs_data = bool(set(names) - {"startup", "tree", "peers"})
+        needs_data = bool(set(names) - {"startup", "bootstrap", "tree", "peers"})
         data = material.make(work, chosen.megabytes) if needs_data else Material(work, 0)
         rows = [row for name in names for row in measured(name, data, chosen.runs)]
     print(measure.describe(rows))

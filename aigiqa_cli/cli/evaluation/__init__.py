@@ -1,0 +1,3 @@
+"""How evaluations are shown: `table` for people and pipes, `document` for papers and spreadsheets."""
+
+from __future__ import annotations

@@ -1,0 +1,106 @@
+"""A leaderboard for people, pipes and papers: rankings first, then what could not be ranked, by reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from aigiqa_cli.cli.evaluation.document import bar, latex, markdown
+from aigiqa_cli.cli.evaluation.fields import number
+from aigiqa_cli.cli.page import Page
+from aigiqa_cli.cli.terminal import Column, Terminal
+
+if TYPE_CHECKING:
+    from aigiqa_cli.steps.leaderboard import Entry, Leaderboard
+
+FIELDS = (
+    "rank", "method", "dimension", "srcc", "plcc", "krcc", "n", "split", "protocol", "fit", "leak", "own", "source",
+    "signature", "note", "reason",
+)  # fmt: skip
+TITLES = ("", "method", "SRCC", "PLCC", "source")
+
+
+def show(terminal: Terminal, board: Leaderboard) -> None:
+    if not terminal.out_is_terminal:
+        for cells in _records(board):
+            terminal.record(*cells)
+        return
+    page = Page(terminal)
+    for title, aside, entries in _sections(board):
+        page.heading(title, aside)
+        columns = [Column(name, right=place in (0, 2, 3), wrap=place in (1, 4)) for place, name in enumerate(TITLES)]
+        rows = [_cells(entry) for entry in entries]
+        if len(entries) > 1 and len({entry.source for entry in entries}) == 1:
+            page.text(f"source: {entries[0].source}", 2, "dim", hang=4)
+            columns[-1] = Column("note", wrap=True)
+            rows = [[*cells[:-1], entry.note] for cells, entry in zip(rows, entries, strict=True)]
+        terminal.table(columns, rows)
+    if not board.rankings and not board.beside:
+        terminal.note(f"no published result of {board.database} is known")
+
+
+def _sections(board: Leaderboard) -> Iterator[tuple[str, str, Sequence[Entry]]]:
+    """(title, what is to be known of it, entries): each ranking, then the others by dimension and reason."""
+    for protocol, entries in board.rankings:
+        aside = "; ".join(part for part in (f"PLCC: fit {protocol.fit}", entries[0].leak) if part)
+        yield f"{protocol.dimension} · {entries[0].said}", aside, entries
+    reasons: dict[tuple[str, str], list[Entry]] = {}
+    for entry in board.beside:
+        reasons.setdefault((entry.protocol.dimension, entry.reason), []).append(entry)
+    for (dimension, reason), others in reasons.items():
+        yield f"{dimension} · not ranked", reason, sorted(others, key=lambda one: -(one.srcc or -1.0))
+
+
+def _cells(entry: Entry) -> list[str]:
+    method = f"{entry.method} (own)" if entry.own else entry.method
+    rank = str(entry.rank) if entry.rank else ""
+    return [rank, method, number(entry.srcc), number(entry.plcc), entry.source]
+
+
+def _records(board: Leaderboard) -> Iterator[list[str]]:
+    entries = [entry for _, ranked in board.rankings for entry in ranked]
+    for entry in (*entries, *board.beside):
+        told = entry.as_json()
+        yield ["" if told[name] is None else str(told[name]) for name in FIELDS]
+
+
+def to_csv(board: Leaderboard) -> str:
+    """FIELDS as header, one row an entry."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    writer.writerows(_records(board))
+    return text.getvalue()
+
+
+def to_markdown(board: Leaderboard) -> str:
+    lines: list[str] = []
+    for title, aside, entries in _sections(board):
+        lines += [
+            f"**{markdown(title)}** ({markdown(aside)})",
+            "",
+            bar(TITLES),
+            bar(["---:", "---", "---:", "---:", "---"]),
+        ]
+        lines += [*(bar([markdown(cell) for cell in _cells(entry)]) for entry in entries), ""]
+    return "\n".join(lines)
+
+
+def to_latex(board: Leaderboard) -> str:
+    lines: list[str] = []
+    for title, aside, entries in _sections(board):
+        lines += [
+            r"\begin{table}",
+            f"\\caption{{{latex(f'{title} ({aside})')}}}",
+            r"\begin{tabular}{rlrrl}",
+            r"\toprule",
+        ]
+        lines += [" & ".join(TITLES) + r" \\", r"\midrule"]
+        lines += [" & ".join(latex(cell) for cell in _cells(entry)) + r" \\" for entry in entries]
+        lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(lines)
+
+
+WRITERS: dict[str, Callable[[Leaderboard], str]] = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
