@@ -34,6 +34,9 @@ COMMANDS = (
     "import",
     "verify",
     "export",
+    "split",
+    "evaluate",
+    "leaderboard",
     "index",
     "path",
     "cite",
@@ -170,6 +173,9 @@ GOOD: dict[str, list[str]] = {
     "import": ["import", "demo", "{root}/demo"],
     "verify": ["verify"],
     "export": ["export", "demo", "-o", "out.csv"],
+    "split": ["split", "list", "demo"],
+    "evaluate": ["evaluate", "demo", "{root}.csv"],
+    "leaderboard": ["leaderboard", "agiqa3k"],
     "index": ["index"],
     "path": ["path", "demo"],
     "cite": ["cite", "demo"],
@@ -185,6 +191,9 @@ BAD: dict[str, list[str]] = {
     "import": ["import", "/no/such/file"],
     "verify": ["verify", "--surplus"],
     "export": ["export", "demo", "--format", "xml"],
+    "split": ["split", "show", "demo"],
+    "evaluate": ["evaluate", "demo", "/no/such/file.csv"],
+    "leaderboard": ["leaderboard", "agiqa9k"],
     "index": ["index"],
     "path": ["path", "demo"],
     "cite": ["cite"],
@@ -200,6 +209,9 @@ def test_json_when_it_works(installed: Command, tmp_path: Path, name: str) -> No
     words = [word.replace("{root}", str(tmp_path / "copy")) for word in GOOD[name]]
     if name == "import":
         shutil.copytree(installed.root / "demo", tmp_path / "copy" / "demo")
+    if name == "evaluate":
+        names = installed("export", "demo", "--columns", "image_id,bytes", code=0).out
+        (tmp_path / "copy.csv").write_text(names.replace("bytes", "model"), encoding="utf-8")
     done = installed(*words, "--json", code=0)
     found = envelope_of(done.out)
     assert (found["command"], found["status"], found["error"]) == (name, "ok", None)
