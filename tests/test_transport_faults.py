@@ -141,10 +141,23 @@ def test_N24_certificates_that_are_not_there(tmp_path: Path, wire: Wire, name: s
     assert Session(settings={name: str(tmp_path / "some.pem")}).certificates() == str(tmp_path / "some.pem")
 
 
-@pytest.mark.parametrize("url", ["https://example.org:port/a", "https://example.org:99999/a", "http://[::1/a"])
-def test_M06_addresses_that_are_none(session: Session, url: str) -> None:
-    with pytest.raises((RefusedInput, ValueError)):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org:port/a",
+        "https://example.org:99999/a",
+        "http://[::1/a",
+        "https://[x]/a",
+        "https://",
+        "mailto:a",
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, QUICK, {"HTTPS_PROXY": "localhost:3128", "HTTP_PROXY": "localhost:3128"}])
+def test_M06_addresses_that_are_none(settings: dict[str, str], url: str) -> None:
+    """Refused before anything else reads them: also where private hosts are allowed, and behind a proxy."""
+    with Session(settings=settings) as session, pytest.raises(RefusedInput) as caught:
         session.open(url)
+    assert caught.value.fault == "M06"
 
 
 def test_N09_a_location_in_any_encoding(wire: Wire, session: Session) -> None:

@@ -32,7 +32,20 @@ def test_N09_relative_location(wire: Wire, location: str) -> None:
     assert same(wire.receive(PINNED, wire.source("/go")))
 
 
-@pytest.mark.parametrize("location", ["", "http://", "http://[::1", "https://:443/", "\x7f", "a" * 5000])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "",
+        "http://",
+        "http://[::1",
+        "https://:443/",
+        "\x7f",
+        "a" * 5000,
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:port/",
+        "https://[x]/",
+    ],
+)
 def test_N09_broken_location(wire: Wire, location: str) -> None:
     wire.server.site.faults.add("/go", _redirect(location))
     assert same(wire.receive(PINNED, wire.source("/go"), wire.source()))

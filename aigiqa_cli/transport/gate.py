@@ -27,7 +27,7 @@ def check(url: str, *, private_allowed: bool, proxied: bool, fault: str = "M06")
     Without a proxy the name is resolved and every address judged; behind one the name is judged as it is
     written, because only the proxy resolves it. `private_allowed` admits private hosts, any port and http.
     """
-    parts = _shape(url, fault)
+    parts = shape(url, fault)
     if private_allowed:
         return parts
     if parts.scheme != "https":
@@ -72,7 +72,8 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
-def _shape(url: str, fault: str) -> SplitResult:
+def shape(url: str, fault: str = "M06") -> SplitResult:
+    """The parts of what every reader takes for one and the same http address, or RefusedInput."""
     if len(url) > LONGEST:
         raise _refused(url, f"longer than {LONGEST:,} characters", fault)
     if _OUTSIDE.search(url):
@@ -106,7 +107,10 @@ def _judge_addresses(url: str, host: str, fault: str) -> None:
 
 
 def _refused(url: str, why: str, fault: str) -> RefusedInput:
-    shown = cleaned(bare(url[:LONGEST]) if "://" in url else url.partition(":")[0] + ":…")
+    try:
+        shown = cleaned(bare(url[:LONGEST]) if "://" in url else url.partition(":")[0] + ":…")
+    except ValueError:
+        shown = "that is none"
     return RefusedInput(
         f"the address {shown} is refused: {why}",
         hint="AIGIQA_ALLOW_PRIVATE_HOSTS=1 allows private hosts, any port and http (labs and tests)",

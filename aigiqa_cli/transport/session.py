@@ -64,6 +64,7 @@ class Session:
 
     def gate(self, url: str, *, fault: str = "M06") -> None:
         """Raise RefusedInput unless `url` may be asked."""
+        gate.shape(url, fault)  # whatever a host writes into a redirect: the rest reads it as an address
         proxied = bool(self.proxy(url))
         # Thousands of files of one host need one look at its addresses: each connection judges its own peer anyway.
         known = proxied or _host(url) in self._judged
@@ -85,9 +86,10 @@ class Session:
         `token` is sent to the scheme, host and port of `url` only; once a redirect leaves them it is gone. `cookie`
         names a cookie that carries it too.
         """
-        asked, origin = url, _origin(url)
+        asked, origin = url, None
         for hop in range(HOPS + 1):
             self.gate(url, fault="N10" if hop else "M06")
+            origin = origin or _origin(url)
             if _origin(url) != origin:
                 token = ""
             begun = self.pace.take() if self.pace else 0.0
@@ -200,11 +202,7 @@ class Session:
 
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return parts.scheme, (parts.hostname or "").lower(), port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _host(url: str) -> str:
