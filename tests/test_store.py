@@ -278,11 +278,12 @@ def _looking(real: Callable[..., None], look: Callable[[], None]) -> Callable[..
     return call
 
 
-def test_S01_a_half_done_exchange_that_was_copied_elsewhere_goes_by_the_checksums(root: Root) -> None:
+@pytest.mark.parametrize("noted", ["0", "", "not a number"])
+def test_S01_a_half_done_exchange_that_was_copied_elsewhere_goes_by_the_checksums(root: Root, noted: str) -> None:
     """A copied root has other inodes; what the record says tells which of the two is the new one."""
     publish(root, version=1)
     folder, record = prepared(root, version=2)
-    (folder / EXCHANGE).write_text('{"inode": 0}')
+    (folder / EXCHANGE).write_text(noted)
     heal(root, "some")
     assert is_whole(root, record)
 

@@ -624,7 +624,7 @@ def test_S01_equal_versions_are_told_apart_by_the_folder_itself(root: Root) -> N
     publish(root, version=1)
     folder, record = prepared(root, 1)
     inode = (folder / "tree").lstat().st_ino
-    (folder / EXCHANGE).write_text(json.dumps({"inode": inode}))
+    (folder / EXCHANGE).write_text(str(inode))
     assert not staging._is_former(folder, root.folder("some"))
     assert durable.exchange(folder / "tree", root.folder("some"))
     assert staging._is_former(folder, root.folder("some"))

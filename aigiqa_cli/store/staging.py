@@ -33,7 +33,7 @@ from aigiqa_cli.store.records import Record
 from aigiqa_cli.store.root import Root
 
 OWNER, TREE, RECORD, SCRATCH = "owner.json", "tree", "record.json", "scratch"
-EXCHANGE = "exchange.json"  # which folder the tree is, noted before it changes hands with the former version
+EXCHANGE = "exchanged"  # which folder the tree is (its inode), noted before it and the former version change hands
 CHECKSUMS = "checksums.sha256"
 _UNBORN = f".{OWNER}"
 _TRIES = 100
@@ -210,19 +210,17 @@ def _exchanged(folder: Path, published: Path) -> bool:
     """Exchange tree and former version. Which of the two is the tree is noted first, for whoever finds it half done."""
     tree = folder / TREE
     if not (folder / EXCHANGE).exists():
-        write_whole(folder / EXCHANGE, json.dumps({"inode": tree.lstat().st_ino}).encode())
+        write_whole(folder / EXCHANGE, str(tree.lstat().st_ino).encode())
     return exchange(tree, published)
 
 
 def _is_former(folder: Path, published: Path) -> bool:
     """Does the former version lie where the tree was? The list of checksums tells; of equal ones, the folder itself."""
-    try:
-        inode = json.loads((folder / EXCHANGE).read_bytes())["inode"]
-        record = (folder / RECORD).read_bytes()
-    except FileNotFoundError:
+    noted, record = _bytes(folder / EXCHANGE), _bytes(folder / RECORD)
+    if noted is None or record is None:
         return False
     here, there = _holds(folder / TREE, record), _holds(published, record)
-    return there if here != there else (folder / TREE).lstat().st_ino != inode
+    return there if here != there else str((folder / TREE).lstat().st_ino).encode() != noted
 
 
 def _shelve(root: Root, former: Path, name: str, database: str) -> None:
