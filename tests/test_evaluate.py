@@ -660,3 +660,101 @@ def test_check_tells_other_predictions(home, evaluated, rows, scores, tmp_path) 
     assert "other predictions" in done.err
     assert done.out.startswith("found: aigiqa:")
     home("evaluate", "agiqa3k", "--check", signature, path, code=2)
+
+
+# --- splits in files, and what a signature says of them ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lists(home: Command, rows: Rows) -> Path:
+    """Two folds as lists of names, train and test of each in a file of its own."""
+    folder = home.work / "lists"
+    folder.mkdir()
+    images = [row["image_id"] for row in rows]
+    for fold in (1, 2):
+        for name, kept in (("test", images[fold::3]), ("train", [i for i in images if i not in images[fold::3]])):
+            (folder / f"{fold}-{name}.csv").write_text("image_id\n" + "\n".join(kept) + "\n")
+    return folder
+
+
+def test_lists_of_a_folder_are_sides_and_not_folds(home: Command, table: Path, lists: Path, rows: Rows) -> None:
+    words = ("--dimension", "quality", "--resamples", 0, "--model", "near", "--json")
+    data = home("evaluate", DB, table, "--split", lists, *words, code=0).json()["data"]
+    folds = results(data, dimension="quality")[1:]
+    assert [one["n"] for one in folds] == [len(rows[1::3]), len(rows[2::3])], "the test lists alone"
+    assert [one["split"] for one in folds] == ["file:lists#1:test", "file:lists#2:test"]
+    assert all(one["floor"]["from"] == "the part train" for one in folds)
+    alone = home("evaluate", DB, table, "--split", lists / "1-train.csv", *words, code=0).json()["data"]
+    assert alone["results"][0]["split"] == "file:1-train.csv:train"
+
+
+def test_two_lists_of_one_side_are_not_mixed(home: Command, table: Path, lists: Path, tmp_path: Path) -> None:
+    for name in ("test", "testing"):
+        (tmp_path / f"{name}.csv").write_bytes((lists / "1-test.csv").read_bytes())
+    assert "two lists of the part test" in home("evaluate", DB, table, "--split", tmp_path, code=2).err
+
+
+def test_the_digest_of_a_split_decides_and_not_its_file(home: Command, table: Path, tmp_path: Path) -> None:
+    made, folder = tmp_path / "made.csv", tmp_path / "made"
+    for target in (made, folder):
+        home("split", "make", DB, "--repeats", 3, "--seed", 4, "-o", target, code=0)
+    words = ("--dimension", "quality", "--resamples", 0, "--model", "near")
+    done = home("evaluate", DB, table, "--split", f"{made}#repeat-2", *words, "--json", code=0).json()["data"]
+    signature = done["results"][0]["signature"]
+    for split in (made, f"{made}#repeat-2", folder / "repeat-2.csv"):
+        home("evaluate", "--check", signature, table, "--split", split, "--model", "near", code=0)
+    other = home("evaluate", "--check", signature, table, "--split", folder / "repeat-1.csv", "--model", "near", code=4)
+    assert "another split" in other.err
+    assert "splits: repeat-1, repeat-2, repeat-3" in home("evaluate", DB, table, "--split", f"{made}#x", code=2).err
+
+
+def test_files_of_folds_are_told_apart(home: Command, table: Path, tmp_path: Path) -> None:
+    """Two repeats of two folds: `2` would be two of them."""
+    made = tmp_path / "made.csv"
+    home("split", "make", DB, "--repeats", 2, "--folds", 2, "-o", made, code=0)
+    names = [f"repeat-{repeat}-fold-{fold}" for repeat in (1, 2) for fold in (1, 2)]
+    for name in names:
+        (tmp_path / f"of-{name}.csv").write_bytes(table.read_bytes())
+    done = home(
+        "evaluate", DB, f"{tmp_path}/of-{{fold}}.csv", "--split", made, "--resamples", 0, "--json", code=0
+    ).json()
+    assert done["data"]["predictions"]["files"] == [f"of-{name}.csv" for name in names]
+
+
+def test_groups_count_their_own_images(home: Command, rows: Rows, scores: Any, tmp_path: Path) -> None:
+    """The images without a prediction are those of the group, and its signature can be checked."""
+    first = rows[0]["generator"]
+    left = tuple(row["image_id"] for row in rows if row["generator"] == first)[:3]
+    path = written(tmp_path / "some.csv", {"near": scores["near"]}, left)
+    words = ("--allow-missing", "--by", "generator", "--dimension", "quality", "--resamples", 0)
+    data = home("evaluate", DB, path, *words, "--json", code=0).json()["data"]
+    counts = {one["group"]["key"]: one["missing"] for one in results(data, dimension="quality") if one["group"]}
+    assert counts == {row["generator"]: 3 * (row["generator"] == first) for row in rows}
+    group = next(one for one in data["results"] if one["group"] and one["group"]["key"] == first)
+    home("evaluate", "--check", group["signature"], path, code=0)
+
+
+def test_what_has_no_value_is_said(home: Command, rows: Rows, tmp_path: Path) -> None:
+    path = written(tmp_path / "same.csv", {"same": {row["image_id"]: 1.0 for row in rows}})
+    done = home("evaluate", DB, path, "--dimension", "quality", "--resamples", 0, code=0)
+    assert "same, quality: no srcc: all predictions are equal" in done.err
+
+
+def test_one_resample_gives_no_test_and_no_NaN(home: Command, table: Path) -> None:
+    done = home("evaluate", DB, table, "--dimension", "quality", "--resamples", 1, "--json", code=0)
+    assert "NaN" not in done.out
+    assert {one["p_value"] for one in done.json()["data"]["comparisons"]} == {None}
+
+
+def test_the_floor_names_the_best_of_each_coefficient(evaluated: dict[str, Any]) -> None:
+    floor = evaluated["data"]["results"][0]["floor"]
+    for key, by in (("srcc", "by"), ("plcc", "by_plcc")):
+        known = {name: one[key] for name, one in floor["predictors"].items() if one[key] is not None}
+        assert floor[key] == max(known.values()) == known[floor[by]]
+
+
+def test_rows_that_are_no_numbers_are_named(home: Command, rows: Rows, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    lines = [f"{row['image_id']},{'error' if at % 3 else at}" for at, row in enumerate(rows)]
+    path.write_text("image,score\n" + "\n".join(lines) + "\n")
+    assert "bad.csv:3 holds 'error'" in home("evaluate", DB, path, code=5).err

@@ -401,3 +401,19 @@ def test_a_list_at_80_columns(demo: Command) -> None:
         lines = seen(demo, "split", "list", database)
         assert max(map(len, lines)) <= 80
     assert any("aigiqa fetch aigciqa2023 --labels-only --splits" in line for line in lines)
+
+
+def test_splits_of_two_recipes_are_not_mixed_in_a_folder(demo: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    demo("split", "make", "demo", "--repeats", 3, "-o", folder, code=0)
+    before = sorted(path.name for path in folder.iterdir())
+    assert "repeat-3" in demo("split", "make", "demo", "--repeats", 2, "-o", folder, code=2).err
+    assert sorted(path.name for path in folder.iterdir()) == before
+    demo("split", "make", "demo", "--repeats", 3, "--seed", 5, "-o", folder, code=0)
+
+
+def test_one_part_of_many_splits_is_not_guessed(demo: Command, tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    demo("split", "make", "demo", "--repeats", 2, "-o", made, code=0)
+    assert "2 splits with a part" in demo("split", "audit", f"{made}:train", f"{made}:test", code=2).err
+    assert demo("split", "show", "DEMO", "authors", "--json", code=0).json()["data"]["database"] == "demo"

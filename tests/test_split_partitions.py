@@ -241,7 +241,14 @@ def test_references_are_compared_by_their_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("touched", "of", "words"),
-    [(0, 2000, "0 %"), (1, 2000, "0.1 %"), (1999, 2000, "99.9 %"), (2000, 2000, "100 %"), (83, 2000, "4.2 %")],
+    [
+        (0, 2000, "0 %"),
+        (1, 2000, "< 0.1 %"),
+        (1999, 2000, "> 99.9 %"),
+        (2, 2000, "0.1 %"),
+        (2000, 2000, "100 %"),
+        (83, 2000, "4.2 %"),
+    ],
 )
 def test_rounding_never_says_all_or_nothing(touched: int, of: int, words: str) -> None:
     from aigiqa_cli.partitions import percent_in_words

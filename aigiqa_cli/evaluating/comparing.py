@@ -58,6 +58,8 @@ def compare(
 
     if measure not in MEASURES:
         raise ValueError(f"expected one of {', '.join(MEASURES)}, found {measure}")
+    if resamples < 2:  # noqa: PLR2004
+        raise Undefined("fewer than two resamples have no spread")
     a, b, y = paired(first, second, mos)
     members, count = numbered(clusters, len(y))
     statistics = {name: statistic(measure, x, y, members, count) for name, x in (("first", a), ("second", b))}

@@ -80,8 +80,11 @@ class Bench:
                 name = self.folds.partitions[fold].name
                 alone = Cover((selection,), missing=missing[fold])
                 yield replace(self._result(model, alone, {fold: each[fold]}, Group("fold", name)), fold=True)
+        whole = {group.key: found for group, found in self._groups(selections)}
         for group, members in self._groups(used):
-            kept = Cover(tuple(members.values()), self.folds.family)
+            full = sum(len(one.rows) for one in whole[group.key].values())
+            lacking = full - sum(len(one.rows) for one in members.values())
+            kept = Cover(tuple(members.values()), self.folds.family, lacking)
             found = {fold: self._measured(fold, model, selection) for fold, selection in members.items()}
             yield self._result(model, kept, found, group)
 

@@ -44,7 +44,7 @@ def bounds_of(selection: Selection, raters: int | None) -> Bounds:
 
 def floor_of(selection: Selection) -> dict[str, Any]:
     """`predictors`: SRCC and PLCC of predicting each image by the mean of its generator, of its generator and setting,
-    of its prompt, and of both; `srcc`, `plcc`, `by`: of the one with the highest SRCC; `from`: what the means are of.
+    of its prompt, and of both; `srcc`, `plcc`: the highest, `by` and `by_plcc` whose; `from`: what the means are of.
     """
     if selection.train:
         found = _floor(selection.train, selection.rows, selection.dimension)
@@ -56,12 +56,15 @@ def floor_of(selection: Selection) -> dict[str, Any]:
 
 
 def topped(floor: dict[str, Any]) -> dict[str, Any]:
-    """The floor with `srcc`, `plcc` and `by` of the predictor with the highest SRCC; None where none has one."""
+    """The floor with the highest SRCC and PLCC that any predictor reaches, `by` and `by_plcc` which; None where none
+    has one."""
     found = floor["predictors"]
-    known = {name: one for name, one in found.items() if one["srcc"] is not None}
-    best = max(known, key=lambda name: known[name]["srcc"], default=None)
-    top = {key: known[best][key] if best else None for key in ("srcc", "plcc")}
-    return {**top, "by": best, "predictors": found, "from": floor["from"]}
+    best = {}
+    for key in ("srcc", "plcc"):
+        known = {name: one[key] for name, one in found.items() if one[key] is not None}
+        best[key] = max(known, key=lambda name: known[name], default=None)
+    top = {key: found[name][key] if name else None for key, name in best.items()}
+    return {**top, "by": best["srcc"], "by_plcc": best["plcc"], "predictors": found, "from": floor["from"]}
 
 
 def _crossed(selection: Selection) -> tuple[Found, int]:

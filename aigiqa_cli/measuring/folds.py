@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aigiqa_cli.errors import MachineFault, RefusedInput, UsageFault
 from aigiqa_cli.partitions import Names, Partition, load, members, read_listing
+from aigiqa_cli.partitions.partition import part_in
 from aigiqa_cli.store import Record, Root
 
 FILE = "file:"
@@ -50,6 +51,12 @@ def folds(root: Root, record: Record, names: Names, word: str) -> Folds:
     if not Path(word).exists() and colon and Path(name).exists():
         word, part = name, word.rpartition(":")[2]
     path = Path(word)
+    if not path.exists():
+        file, sharp, one = word.partition("#")  # FILE#COLUMN[:PART]: one of the splits of a table
+        path = Path(file)
+        if sharp and path.is_file():
+            one, _, part = one.partition(":")
+            return _the_one(_of_path(path, names, part), path, one)
     if path.exists():
         return _of_path(path, names, part)
     load(root, record, (name if colon else word).removeprefix(FILE))  # says what is here
@@ -62,10 +69,40 @@ def _of_path(path: Path, names: Names, part: str) -> Folds:
         files = [one for one in files if one.suffix != ".json" or not one.with_suffix(".csv").exists()]
         if not files:
             raise UsageFault(f"the folder {path} holds no split files", hint=f"files: {', '.join(LISTS)}", phase="PLAN")
-        partitions = [partition for one in files for partition in _of_file(one, names)]
+        partitions = _of_files(path, files, names)
     else:
         partitions = _of_file(path, names)
     return Folds(tuple(partitions), f"{FILE}{path.name}" if len(partitions) > 1 else "", part)
+
+
+def _the_one(chosen: Folds, path: Path, name: str) -> Folds:
+    for partition in chosen.partitions:
+        if partition.name.rpartition("#")[2] == name:
+            return Folds((partition,), part=chosen.part)
+    present = ", ".join(partition.name.rpartition("#")[2] for partition in chosen.partitions)
+    raise UsageFault(f"{path} has no split {name!r}", hint=f"splits: {present}", phase="PLAN")
+
+
+def _of_files(folder: Path, files: Sequence[Path], names: Names) -> list[Partition]:
+    """The splits of a folder, in the order of its files. Lists whose names say their side, such as `1-train` and
+    `1-val`, are one split by the rest of their names."""
+    found: dict[str, Partition] = {}
+    for path in files:
+        part, rest = part_in(path.stem)
+        for partition in _of_file(path, names):
+            if set(partition.sides) != {part}:
+                found[partition.name] = partition
+                continue
+            called = f"{FILE}{folder.name}" + (f"#{rest}" if rest else "")
+            sides = found[called].sides if called in found else {}
+            if part in sides:
+                raise UsageFault(
+                    f"{folder} holds two lists of the part {part} of one split, {path.name} is the second",
+                    hint="give the lists names such as 1-train.csv, 1-test.csv, 2-train.csv",
+                    phase="PLAN",
+                )
+            found[called] = Partition.joined(called, {**sides, **partition.sides})
+    return list(found.values())
 
 
 def _by_number(path: Path) -> tuple[str, int, str]:
@@ -90,7 +127,8 @@ def _of_file(path: Path, names: Names) -> list[Partition]:
             phase="PLAN",
             findings=listing.unknown,
         )
-    found = listing.partitions or (Partition("", {"test": tuple(names.sorted(listing.images))}),)
+    part = part_in(path.stem)[0] or "test"
+    found = listing.partitions or (Partition("", {part: tuple(names.sorted(listing.images))}),)
     return [replace(partition, name=_called(path, partition, found)) for partition in found]
 
 

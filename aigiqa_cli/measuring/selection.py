@@ -38,7 +38,11 @@ class Selection:
     train: tuple[Row, ...] = ()
     partition: Partition | None = None
     part: str = ""
-    unlabelled: int = 0
+    blank: tuple[Row, ...] = ()  # images of the part without a score
+
+    @property
+    def unlabelled(self) -> int:
+        return len(self.blank)
 
     @property
     def label(self) -> str | None:
@@ -73,12 +77,19 @@ class Selection:
 
     def groups(self, by: str) -> dict[str, Selection]:
         """The selection in groups of equal `by`, by key; a prompt is called by its text."""
-        column = _COLUMN.get(by, by)
-        found: dict[str, list[Row]] = {}
-        for row in self.rows:
-            key = _extra_text(row, by) if by.startswith(EXTRA) else row[column]
-            found.setdefault(key, []).append(row)
-        return {key: replace(self, rows=tuple(rows)) for key, rows in sorted(found.items())}
+        found, blank = _by_key(self.rows, by), _by_key(self.blank, by)
+        return {
+            key: replace(self, rows=tuple(rows), blank=tuple(blank.get(key, ()))) for key, rows in sorted(found.items())
+        }
+
+
+def _by_key(rows: Sequence[Row], by: str) -> dict[str, list[Row]]:
+    column = _COLUMN.get(by, by)
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        key = _extra_text(row, by) if by.startswith(EXTRA) else row[column]
+        found.setdefault(key, []).append(row)
+    return found
 
 
 def _extra_text(row: Row, word: str) -> str:
@@ -155,7 +166,8 @@ def select(rows: Sequence[Row], dimension: str, partition: Partition | None = No
     chosen = [row for row in rows if wanted is None or row["image_id"] in wanted]
     labelled = tuple(row for row in chosen if score_text(row, dimension))
     train = tuple(row for row in rows if row["image_id"] in trained and score_text(row, dimension))
-    selection = Selection(dimension, labelled, train, partition, part, len(chosen) - len(labelled))
+    blank = tuple(row for row in chosen if not score_text(row, dimension))
+    selection = Selection(dimension, labelled, train, partition, part, blank)
     if not labelled:
         where = f"the part {part} of {partition.name}" if partition else "this database"
         raise UsageFault(

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from aigiqa_cli import predictions
 from aigiqa_cli.errors import Finding, MachineFault, RefusedInput, UsageFault
+from aigiqa_cli.measuring.folds import FILE
 from aigiqa_cli.measuring.selection import Selection
 from aigiqa_cli.partitions import Names, Partition
 from aigiqa_cli.predictions import Predictions, Wishes
@@ -93,7 +94,7 @@ def supply(
         return Supply(names.database, (_opened(source, names, wishes),))
     if not family:
         raise UsageFault(f"{FOLD} stands for the folds of a family", hint="name the family: --split NAME", phase="PLAN")
-    paths = [Path(str(source).replace(FOLD, fold_number(one))) for one in partitions]
+    paths = [Path(str(source).replace(FOLD, word)) for word in fold_words(partitions)]
     read = tuple(_opened(path, names, wishes) for path in paths)
     odd = next((one for one in read if one.models != read[0].models), None)
     if odd:
@@ -106,10 +107,19 @@ def supply(
     return Supply(names.database, read)
 
 
-def fold_number(partition: Partition) -> str:
-    """`ipce-3` -> `3`, `file:a.csv#repeat-2` -> `2`."""
-    name = partition.name.removesuffix(Path(partition.name).suffix) if "#" not in partition.name else partition.name
-    return name[len(name.rstrip("0123456789")) :] or name
+def fold_words(partitions: Sequence[Partition]) -> list[str]:
+    """What stands for each fold: its number, `name-3` and `file:a.csv#repeat-3` -> `3`; where that does not tell them
+    apart, its name: `file:a.csv#repeat-1-fold-2` -> `repeat-1-fold-2`, `file:some-model.csv` -> `some-model`."""
+    names = [_plainly(partition.name) for partition in partitions]
+    numbers = [name[len(name.rstrip("0123456789")) :] for name in names]
+    dashed = all(name.removesuffix(number).endswith("-") for name, number in zip(names, numbers, strict=True))
+    return numbers if dashed and all(numbers) and len(set(numbers)) == len(numbers) else names
+
+
+def _plainly(name: str) -> str:
+    if "#" in name:
+        return name.rpartition("#")[2]
+    return Path(name.removeprefix(FILE)).stem if name.startswith(FILE) else name
 
 
 def _opened(path: Path, names: Names, wishes: Wishes) -> Predictions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.partitions.cells import sheets
 from aigiqa_cli.partitions.naming import looks_like_a_picture
 from aigiqa_cli.partitions.opened import Opened
-from aigiqa_cli.partitions.partition import Partition, part_named
+from aigiqa_cli.partitions.partition import Partition, part_in, part_named
 from aigiqa_cli.partitions.reading import Listing, hits, read_listing
 
 
@@ -32,9 +31,15 @@ class Given:
     def images(self) -> tuple[str, ...]:
         if not self.part:
             return tuple(self.listing.images)
-        for partition in self.listing.partitions:
-            if self.part in partition.sides:
-                return partition.sides[self.part]
+        found = [partition for partition in self.listing.partitions if self.part in partition.sides]
+        if len(found) > 1:
+            raise UsageFault(
+                f"{self.path} has {len(found)} splits with a part {self.part!r}",
+                hint=f"all of them at once: aigiqa split audit {self.path}; or give a file with one of them",
+                phase="PLAN",
+            )
+        if found:
+            return found[0].sides[self.part]
         parts = sorted({part for partition in self.listing.partitions for part in partition.sides}) or ["none"]
         raise UsageFault(f"{self.path} has no part {self.part!r}", hint=f"parts: {', '.join(parts)}", phase="PLAN")
 
@@ -121,19 +126,13 @@ def _likely(path: Path, data: bytes, catalogue: Catalogue, known: set[str]) -> s
 
 def named_sides(given: Sequence[Given]) -> dict[str, tuple[str, ...]]:
     """Side -> its images. A side is called train, val or test if the names of all files say so, else as its file."""
-    words = [each.part or _part_in(each.path.stem) for each in given]
+    words = [each.part or part_in(each.path.stem)[0] for each in given]
     names = words if all(words) and len(set(words)) == len(words) else [each.path.stem for each in given]
     if len(set(names)) < len(names):
         names = [f"{each.path}{':' + each.part if each.part else ''}" for each in given]
     if len(set(names)) < len(names):
         names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
     return {name: each.images for name, each in zip(names, given, strict=True)}
-
-
-def _part_in(stem: str) -> str:
-    """`1-train`, `test_split_1` and `validation` say what they are."""
-    found = {part for word in re.split(r"[^a-zA-Z]+", stem) if (part := part_named(word))}
-    return found.pop() if len(found) == 1 else ""
 
 
 def divisions(given: Given, *, whole: bool) -> list[Partition]:

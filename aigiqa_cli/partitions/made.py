@@ -97,6 +97,8 @@ def write(made: Made, target: Path) -> list[Path]:
         ]
     for path, _, _ in tables:
         _refuse_to_replace(path.with_suffix(".json"))
+    if target.is_dir():
+        _refuse_to_mix(target, {path.with_suffix(".json").name for path, _, _ in tables})
     for path, data, numbers in tables:
         text = json.dumps(made.as_json(data, numbers), indent=2) + "\n"
         for place, content in ((path, data), (path.with_suffix(".json"), text.encode())):
@@ -105,15 +107,28 @@ def write(made: Made, target: Path) -> list[Path]:
     return [path for path, _, _ in tables]
 
 
-def _refuse_to_replace(path: Path) -> None:
-    """The signature's place may hold a file of the user's that has nothing to do with it."""
-    if not path.exists():
-        return
+def _refuse_to_mix(folder: Path, written: set[str]) -> None:
+    """Splits of another recipe would stay beside the new ones, and be taken for more folds of them."""
+    others = [path for path in sorted(folder.glob("*.json")) if path.name not in written and _is_signature(path)]
+    if others:
+        raise UsageFault(
+            f"{folder} holds splits that were made before: {', '.join(path.stem for path in others)}",
+            hint="choose another folder with -o, or remove these first, each with its .json",
+            phase="PLAN",
+        )
+
+
+def _is_signature(path: Path) -> bool:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        found = None
-    if not (isinstance(found, dict) and found.get("kind") == KIND):
+        return False
+    return isinstance(found, dict) and found.get("kind") == KIND
+
+
+def _refuse_to_replace(path: Path) -> None:
+    """The signature's place may hold a file of the user's that has nothing to do with it."""
+    if path.exists() and not _is_signature(path):
         raise UsageFault(
             f"{path} is not a signature of a split and would be replaced by one",
             hint="choose another name with -o",

@@ -17,6 +17,7 @@ KINDS = ("image", "bytes", "near", "prompt", "reference", "generator")
 LEAKS = KINDS[:-1]  # the same generator on both sides is what most splits want
 NEEDED = ("image", "prompt")  # without these nothing is called clean
 EXAMPLES = 3
+LEAST = 0.1  # percent that is shown as a number
 _WORDS = {
     "image": "are also in {a}",
     "bytes": "have the same bytes as an image in {a}",
@@ -216,7 +217,9 @@ def percent_in_words(found: Overlap) -> str:
         return "?"
     if found.percent_b in (0, 100):
         return f"{found.percent_b:.0f} %"
-    return f"{min(max(found.percent_b, 0.1), 99.9):.1f} %"
+    if not LEAST <= found.percent_b <= 100 - LEAST:
+        return f"< {LEAST} %" if found.percent_b < LEAST else f"> {100 - LEAST} %"
+    return f"{found.percent_b:.1f} %"
 
 
 def _listed(words: Sequence[str]) -> str:

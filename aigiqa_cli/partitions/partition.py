@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,17 @@ def part_named(word: str) -> str:
     return _WORDS.get(word.strip().lower(), "")
 
 
+def part_in(stem: str) -> tuple[str, str]:
+    """The part that a file's name says it holds, and the rest of the name: `1-train` is (train, 1); ("", stem) if it
+    says none, or several."""
+    words = re.split(r"([^a-zA-Z]+)", stem)
+    found = [place for place, word in enumerate(words) if part_named(word)]
+    if len({part_named(words[place]) for place in found}) != 1:
+        return "", stem
+    rest = "".join(word for place, word in enumerate(words) if place not in found)
+    return part_named(words[found[0]]), rest.strip("-_. ")
+
+
 @dataclass(frozen=True)
 class Partition:
     """`sides`: part -> image_id of its images, each once, in the order of the index. Sides of published files may share
@@ -39,6 +51,11 @@ class Partition:
             sides.setdefault(part, {})[image_id] = None
         order = [*(part for part in PARTS if part in sides), *(part for part in sides if part not in PARTS)]
         return cls(name, {part: tuple(sides[part]) for part in order})
+
+    @classmethod
+    def joined(cls, name: str, sides: Mapping[str, tuple[str, ...]]) -> Partition:
+        """From sides that stood in files of their own; they come as train, val, test."""
+        return cls(name, {part: sides[part] for part in PARTS if part in sides})
 
     @property
     def counts(self) -> dict[str, int]:

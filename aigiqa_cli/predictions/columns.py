@@ -17,6 +17,8 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re
 NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 POSITION = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")  # the row numbers that data frames write
 
+MAX_LISTED = 20
+
 Match = tuple[str, bool]  # the image, and whether the name is a published one as it stands
 
 
@@ -57,7 +59,7 @@ def take(table: PredictionTable, names: Names, wishes: Wishes | None = None) -> 
     at, matches = _image_column(table, names, wishes, database)
     models, ignored = _model_columns(table, at, wishes)
     if not models:
-        raise table.refusal(f"no column holds scores (images: {table.columns[at]!r})", fault="T08")
+        raise _no_scores(table, at, database)
     findings: list[Finding] = []
     scores: dict[str, dict[str, float]] = {table.columns[column]: {} for column in models}
     places: dict[str, str] = {}
@@ -80,6 +82,20 @@ def take(table: PredictionTable, names: Names, wishes: Wishes | None = None) -> 
     if findings:
         raise table.refusal(_summary(findings), findings, fault=_fault_id(findings), hint=_hint(findings))
     return Predictions(table.name, table.columns[at], scores, places, ignored)
+
+
+def _no_scores(table: PredictionTable, at: int, database: str) -> Exception:
+    """Nothing is mostly numbers. Of a single further column, which of its rows are none."""
+    others = [column for column, name in enumerate(table.columns) if column != at and name not in COLUMNS]
+    findings = [
+        Finding(database, place, f"{table.columns[others[0]]} is no number", "a finite number", cells[others[0]])
+        for place, cells in table.rows
+        if len(others) == 1 and not NUMBER.fullmatch(cells[others[0]].strip())
+    ]
+    more = f"; {findings[0].path} holds {findings[0].found!r}" if findings else ""
+    return table.refusal(
+        f"no column holds scores (images: {table.columns[at]!r}){more}", findings[:MAX_LISTED], fault="T08"
+    )
 
 
 def is_finite(text: str) -> bool:
@@ -111,11 +127,15 @@ def _image_column(
         raise table.refusal("there is no row below the header", fault="T08")
     if best[0] < 0:
         raise table.refusal(
-            f"no column names images of {database}; columns: {', '.join(map(repr, table.columns))}",
+            f"no column names images of {database}; columns: {_few(table.columns)}",
             fault="T08",
             hint=f"its images are called {', '.join(list(names.order)[:2])}, …",
         )
     return best
+
+
+def _few(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words[:MAX_LISTED])) + (", …" if len(words) > MAX_LISTED else "")
 
 
 def _model_columns(table: PredictionTable, at: int, wishes: Wishes) -> tuple[list[int], tuple[str, ...]]:

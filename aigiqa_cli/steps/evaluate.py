@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from aigiqa_cli import signatures
@@ -85,7 +86,7 @@ def evaluate(context: Context, name: str, request: Request) -> Evaluation:
             details += more
         if len(read.models) > 1 and request.compare is not False and request.effort.resamples:
             pairs += bench.pairs(selections)
-    notes = (*read.notes(), *_notes(chosen, wholes), *_wrong_way(wholes))
+    notes = (*read.notes(), *_notes(chosen, wholes), *_wrong_way(wholes), *_undefined(wholes))
     return Evaluation(origin, read, (*wholes, *details), tuple(pairs), notes, request.effort)
 
 
@@ -146,6 +147,16 @@ def _wrong_way(wholes: list[Result]) -> list[str]:
     ]
 
 
+def _undefined(wholes: list[Result]) -> list[str]:
+    """Coefficients without a value, each with its reason: what is not there must be seen."""
+    return [
+        f"{one.model}, {one.cover.dimension}: no {name}: {one.measured.reasons[name]}"
+        for one in wholes
+        for name in ("srcc", "plcc", "plcc_logistic")
+        if one.measured.values[name] is None and name in one.measured.reasons
+    ]
+
+
 @dataclass(frozen=True)
 class Check:
     """What a signature states, the result computed again, and in what they differ."""
@@ -181,13 +192,25 @@ def check(context: Context, name: str, line: str, request: Request) -> Check:
     results = [one for one in done.results if not one.fold and (one.group.key if one.group else "") == key]
     if not results:
         raise UsageFault(f"the selection has no group {stated['group']}", hint=f"aigiqa evaluate … --by {by}")
-    judged = [(tuple(signatures.differences(stated, one.pinned)), one) for one in results]
+    judged = [(_differences(stated, one), one) for one in results]
     found, result = min(judged, key=lambda one: len(one[0]))
     return Check(stated, result, found)
 
 
+def _differences(stated: Mapping[str, str], result: Result) -> tuple[signatures.Difference, ...]:
+    """Files of one split may have several names: their digest decides."""
+    found = result.pinned
+    same = stated["digest"] == found["digest"] and stated["split"].startswith(FILE)
+    return tuple(one for one in signatures.differences(stated, found) if not (same and one.field == "split"))
+
+
 def _split_of(stated: Mapping[str, str], given: str) -> str:
     split = stated["split"]
+    file, sharp, one = split.removeprefix(FILE).partition("#")
+    if sharp and stated["agg"] == "none" and Path(given).name == file:
+        given = f"{given}#{one}"
+    if given and ":" not in given and stated["part"]:
+        given = f"{given}:{stated['part']}"
     if given or not split:
         return given
     if split.startswith(FILE):

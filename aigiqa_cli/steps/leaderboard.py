@@ -122,7 +122,7 @@ def _published(context: Context, database: Database, result: Published, here: Op
         note=result.note,
         said=result.protocol or UNSTATED,
         source=result.source,
-        leak=_leak(context, database, split, here),
+        leak=_leak(context, database, split, result.protocol, here),
     )
 
 
@@ -131,16 +131,18 @@ def _split_in(text: str, names: Iterable[str]) -> str:
     return next((name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)), "")
 
 
-def _leak(context: Context, database: Database, split: str, here: Opened | None) -> str:
+def _leak(context: Context, database: Database, split: str, said: str, here: Opened | None) -> str:
     """Measured where the split is here; else what its source says it keeps apart."""
     if not split:
         return "unknown: the split is not known"
     if here and members(split, here.record.splits):
         partitions = load(context.root, here.record, split)
+        if re.search(r"\btest\b", said) and not all("test" in one.sides for one in partitions):
+            return "unknown: the part test is not here"
         return judge_family([audit(one, here.by_id, here.references) for one in partitions]).text
     by = next(one.by for one in database.splits if one.name == split)
-    said = {"prompt": "published as by prompt", "image": "published as by image: prompts may be on both sides"}
-    return f"unknown: not measured here ({said.get(by, 'what it keeps apart is not known')})"
+    words = {"prompt": "published as by prompt", "image": "published as by image: prompts may be on both sides"}
+    return f"unknown: not measured here ({words.get(by, 'what it keeps apart is not known')})"
 
 
 def _own(path: Path, database: str, here: Opened | None) -> list[Entry]:

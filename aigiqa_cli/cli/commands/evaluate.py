@@ -171,6 +171,10 @@ def _advice(fields: set[str]) -> str:
         return "only the version of the program differs; every number is the same"
     if "index" in fields:
         return "the labels here are other ones: compare the versions of the database with aigiqa info"
+    if fields & {"split", "part", "digest"}:
+        return "another split, or another version of it: --split says which one is meant"
+    if fields & {"n", "missing", "group", "dim"}:
+        return "other images are evaluated: compare the files, and --allow-missing"
     if "pred" in fields:
         return "these are other predictions than those of the signature"
     return "the split, the options or the rules differ"

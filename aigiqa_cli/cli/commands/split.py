@@ -70,7 +70,8 @@ def show(
 
         aigiqa split show DB NAME --part test | head
     """
-    partitions, order = find_split(desk.context, desk.installed_names([database])[0], name)
+    database = desk.installed_names([database])[0]
+    partitions, order = find_split(desk.context, database, name)
     if not part:
         return _table(desk, {"database": database, "split": name}, partitions, order)
     if len(partitions) > 1:

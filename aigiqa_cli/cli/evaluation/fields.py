@@ -10,7 +10,7 @@ from aigiqa_cli.measuring.values import COEFFICIENTS
 
 FIELDS = (
     "model", "dimension", "split", "by", "key", "n", *COEFFICIENTS, "srcc_low", "srcc_high", "within_generator_srcc",
-    "within_prompt_srcc", "floor_srcc", "floor_plcc", "ceiling_srcc", "ceiling_plcc", "main", "signature",
+    "within_prompt_srcc", "floor_srcc", "floor_plcc", "ceiling_srcc", "ceiling_plcc", "main", "leak", "signature",
 )  # fmt: skip
 PLACES = 4
 
