@@ -28,8 +28,7 @@ REPOSITORY = replicas.REPOSITORY
 # Coverage doubles the time of every child process. These modules run every command; what the others run again, with other
 # databases or in thousands, is not measured again.
 MEASURED = (
-    "test_agiqa3k_fetch", "test_agiqa3k_import", "test_agiqa3k_splits", "test_agiqa3k_verify", "test_commands",
-    "test_doctor", "test_exports",
+    "test_agiqa3k_import", "test_agiqa3k_splits", "test_agiqa3k_verify", "test_commands", "test_exports",
 )  # fmt: skip
 LIMIT = 120  # seconds for one command: hangs end here, nothing is asserted about time
 

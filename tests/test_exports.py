@@ -643,7 +643,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 
 def test_public_names():
-    assert set(exports.__all__) == {"FORMATS", "Format", "Row", "Scale", "export", "select"}
+    assert set(exports.__all__) == {"FORMATS", "Format", "Row", "Scale", "export", "select", "whole_target"}
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0"]
