@@ -177,7 +177,7 @@ def test_published_split_files_are_read_as_they_are(home, table, shared, part) -
     found = home("evaluate", ID, table, "-s", file, "-d", "quality", "--json", code=0).json()["data"]["results"][0]
     with file.open(newline="") as stream:
         assert found["n"] == len({row["name"] for row in csv.DictReader(stream)})
-    assert found["split"] == f"file:{file.name}:test"
+    assert found["split"] == f"file:{file.name}:{part}", "the name of the list says which part it is"
     assert "folds" in found["floor"]["from"]
 
 
