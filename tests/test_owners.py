@@ -70,6 +70,19 @@ def test_C09_a_dead_process_is_dead() -> None:
     assert not owners.lives(json.loads(done.stdout))
 
 
+def test_C09_a_process_that_is_only_waited_for_is_dead() -> None:
+    program = "import json; from aigiqa_cli import owners; print(json.dumps(owners.note()), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        note = json.loads(process.stdout.readline())
+        assert owners.lives(note)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked how
+        assert not owners.lives(note)
+
+
 # --- C08 --------------------------------------------------------------------------------------------------------
 
 

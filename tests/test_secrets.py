@@ -27,6 +27,8 @@ from rigs import Rig
 from test_commands import serve_tiny, zip_of
 from tiny import TINY_HOST, tiny_manifest
 
+from aigiqa_cli.redaction import without_known
+
 REPO = "owner/secret-forest"
 OWN_HOSTS = {"HF_TOKEN": {HUB}, "MODELSCOPE_API_TOKEN": {SCOPE}}  # where a token belongs
 Put = Callable[[str, str], Path]
@@ -444,3 +446,12 @@ def test_K04_record_and_notes_hold_links_without_their_query(caged: Cage, manife
     record = (caged.run.root / ".aigiqa" / "installed" / "tiny.json").read_text()
     assert f"http {TINY_HOST}/tiny.zip" in record
     assert "Signature" not in record + done.err + done.out
+
+
+def test_K_what_stands_before_the_host_of_a_proxy_is_hidden() -> None:
+    """As it is written, by itself, and as it is meant."""
+    settings = {"https_proxy": "http://somebody:p%40ssword@proxy.example.org:3128", "HF_TOKEN": " hf_abcdefgh "}
+    text = "proxy somebody:p%40ssword, p%40ssword or p@ssword; Bearer hf_abcdefgh; proxy.example.org:3128"
+    hidden = without_known(text, settings)
+    assert not [word for word in ("p%40ssword", "p@ssword", "hf_abcdefgh") if word in hidden]
+    assert "proxy.example.org:3128" in hidden
