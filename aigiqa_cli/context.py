@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aigiqa_cli.catalogue import Catalogue
+from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import Root
 

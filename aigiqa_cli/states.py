@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import IntegrityFault, MachineFault, RefusedInput
+from aigiqa_cli.errors import IntegrityFault, MachineFault, RefusedInput, UsageFault
 from aigiqa_cli.store import Record, Root, read_record
 
 if TYPE_CHECKING:
@@ -52,6 +52,22 @@ def state_of(root: Root, name: str, database: Database | None = None) -> State:
     if database is not None and database.version > record.manifest_version:
         word = UPDATE
     return State(word, record, record.partial, bool(record.unpinned), bool(record.local))
+
+
+def present(root: Root, name: str, *, fetch: str = "") -> Record:
+    """The record of a database whose index can be read; `fetch` is the hint's option for one that is absent.
+
+    Raises UsageFault if it is not installed, IntegrityFault if it is damaged.
+    """
+    state = state_of(root, name)
+    if state.word == ABSENT:
+        hint = f"aigiqa fetch {name} {fetch}".rstrip()
+        raise UsageFault(f"{name} is not installed", hint=hint, database=name, phase="PLAN")
+    if not state.present or state.record is None:
+        raise IntegrityFault(
+            f"{name} is damaged: {state.why}", hint=f"aigiqa verify --repair {name}", fault="X03", database=name
+        )
+    return state.record
 
 
 def _damage(root: Root, record: Record) -> str:

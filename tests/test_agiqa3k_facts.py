@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
+from aigiqa_cli.manifest.catalogue import built_in_folder
 from aigiqa_cli.manifest.models import Database, Published, Split, SplitFile
 from aigiqa_cli.patterns import compile_pattern
 

@@ -27,10 +27,10 @@ from doubles import Box
 from PIL import Image
 
 from aigiqa_cli import expectations, rules
-from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing import splitting
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
+from aigiqa_cli.manifest.catalogue import built_in_folder
 from aigiqa_cli.manifest.models import Database, Dimension, LabelSource, Split
 
 ID = "aigciqa2023"

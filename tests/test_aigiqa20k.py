@@ -29,10 +29,10 @@ from conftest import Command
 
 from aigiqa_cli import expectations, rules, tables
 from aigiqa_cli.archives.contract import Member
-from aigiqa_cli.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing.matching import Members, match_images
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
+from aigiqa_cli.manifest.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.manifest.models import Database, LabelSource
 
 ID = "aigiqa20k"

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from aigiqa_cli import __version__, exports
 from aigiqa_cli.errors import IntegrityFault, MachineFault, UsageFault
-from aigiqa_cli.exports import FORMATS, export, select, selection
+from aigiqa_cli.exports import FORMATS, export, selection
+from aigiqa_cli.exports.columns import choose
 from aigiqa_cli.index import COLUMNS, KINDS, read_rows, write_rows
 
 NUMBERS = [column for column, kind in KINDS.items() if kind == "number"]
@@ -67,6 +68,10 @@ def written(rows, name, *, columns=COLUMNS, exact=False) -> bytes:
     assert export(rows, columns, name, target, exact=exact) == len(rows)
     assert not target.closed
     return target.getvalue()
+
+
+def select(rows, *, where="", columns=(), scale=""):
+    return selection.matching(rows, where) if where else iter(rows), choose(columns, scale)
 
 
 def kept(rows, where: str) -> list[str]:
@@ -643,7 +648,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 
 def test_public_names():
-    assert set(exports.__all__) == {"FORMATS", "Format", "Row", "Scale", "export", "select", "whole_target"}
+    assert set(exports.__all__) == {"FORMATS", "Format", "Row", "Scale", "export", "whole_target"}
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0"]

@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
          "bibtex", "synthetic", "signatures", "evaluating"}
     ),
-    frozenset({"catalogue", "states", "obtaining", "installing", "restoring", "examining", "watching", "context", "partitions",
+    frozenset({"states", "selecting", "obtaining", "installing", "restoring", "examining", "watching", "context", "partitions",
          "predictions", "measuring"}),
     frozenset({"steps"}),
     frozenset({"cli", "__main__"}),

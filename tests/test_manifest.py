@@ -10,9 +10,9 @@ import pytest
 import yaml
 from tiny import SMALL
 
-from aigiqa_cli.catalogue import built_in_folder
 from aigiqa_cli.errors import Exit, Finding, RefusedInput
 from aigiqa_cli.manifest import VOCABULARY_NAME, json_schema, load, load_vocabulary
+from aigiqa_cli.manifest.catalogue import built_in_folder
 from aigiqa_cli.manifest.models import Database
 from aigiqa_cli.patterns import compile_pattern
 

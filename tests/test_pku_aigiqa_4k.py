@@ -23,11 +23,11 @@ from conftest import Command
 from doubles import Box
 
 from aigiqa_cli import expectations, rules
-from aigiqa_cli.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing.belonging import examine
 from aigiqa_cli.installing.recognising import look
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
+from aigiqa_cli.manifest.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.manifest.models import Database
 from aigiqa_cli.store import Root, staged
 

@@ -11,9 +11,9 @@ import pytest
 from conftest import Command
 from rigs import Rig
 
-from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, IntegrityFault
+from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.reporting import Silent
 from aigiqa_cli.states import DAMAGED, state_of
 from aigiqa_cli.steps.fetch import Request, fetch

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from aigiqa_cli import expectations, rules, synthetic
-from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.mirrors import builtin
 from aigiqa_cli.synthetic.damages import DAMAGES, crop
 from aigiqa_cli.synthetic.scenes import ACCENTS, SCENES, paint

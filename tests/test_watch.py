@@ -22,12 +22,12 @@ from test_more_archives import SECRET, needs_zip
 from test_recognition import packed
 from tiny import small_labels, tiny_manifest
 
-from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, IntegrityFault, PersonNeeded, TemporaryFault
 from aigiqa_cli.installing import Options
 from aigiqa_cli.installing.belonging import Evidence
 from aigiqa_cli.installing.recognising import Given
+from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.manifest.models import Database
 from aigiqa_cli.steps import watch
 from aigiqa_cli.steps.import_ import Imported, import_paths

@@ -111,8 +111,8 @@ class Desk:
 
     @functools.cached_property
     def context(self) -> Context:
-        from aigiqa_cli.catalogue import Catalogue
         from aigiqa_cli.context import Context
+        from aigiqa_cli.manifest.catalogue import Catalogue
         from aigiqa_cli.store.root import find_root
 
         root = find_root(self.options.root, os.environ)
@@ -128,7 +128,7 @@ class Desk:
         return list(dict.fromkeys(self._installed_name(word) for word in words))
 
     def _installed_name(self, word: str) -> str:
-        from aigiqa_cli.catalogue import fold
+        from aigiqa_cli.manifest.catalogue import fold
         from aigiqa_cli.store import installed_ids
 
         entry = self.context.catalogue.find(word)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.errors import Fault
 from aigiqa_cli.examining.check import BAD, OK, WARN, Check
+from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.states import DAMAGED, LABELS, State, state_of
 from aigiqa_cli.store import Record, Root, installed_ids, leftovers, unfinished
 from aigiqa_cli.store.ledger import DEAD, age_in_days, read_ledger

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aigiqa_cli.errors import MachineFault, UsageFault
-from aigiqa_cli.exports.columns import Row, Scale, choose, suggestion
+from aigiqa_cli.exports.columns import Row, Scale, suggestion
 from aigiqa_cli.exports.jsonl import write_jsonl
 from aigiqa_cli.exports.parquet import write_parquet
 from aigiqa_cli.exports.text import write_csv, write_tsv
 from aigiqa_cli.names import shortened
 
-__all__ = ["FORMATS", "Format", "Row", "Scale", "export", "select", "whole_target"]
+__all__ = ["FORMATS", "Format", "Row", "Scale", "export", "whole_target"]
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,6 @@ FORMATS: dict[str, Format] = {
     "jsonl": Format("jsonl", ".jsonl", binary=False, to_stdout_by_default=True, write=write_jsonl),
     "parquet": Format("parquet", ".parquet", binary=True, to_stdout_by_default=False, write=write_parquet),
 }
-
-
-def select(
-    rows: Iterable[Row], *, where: str = "", columns: Sequence[str] = (), scale: Scale = ""
-) -> tuple[Iterator[Row], tuple[str, ...]]:
-    """The rows that `where` keeps, whole and in order, and the names of the columns to export.
-
-    `native` leaves out score_*, `unit` leaves out mos_* and std_*. UsageFault, before the first row is read,
-    for an unknown column, for one named twice or against `scale`, and for an expression that cannot be used.
-    """
-    chosen = choose(columns, scale)
-    if not where:
-        return iter(rows), chosen
-    from aigiqa_cli.exports.selection import matching
-
-    return matching(rows, where), chosen
 
 
 def export(

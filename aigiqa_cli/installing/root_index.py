@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault
@@ -103,11 +103,11 @@ def check(root: Root) -> list[Finding]:
     return [Finding("", root.index.name, "the root index is not what the records say", expected, found)]
 
 
-def rows(root: Root, records: list[Record]) -> Iterator[Row]:
-    """Rows of these databases, from their own indexes."""
+def rows(root: Root, records: Sequence[Record]) -> Iterator[Row]:
+    """Rows of these databases, from their own indexes. Raises IntegrityFault for one that cannot be read."""
     for record in records:
         known = _paths(record)
-        for row in read_rows(root.folder(record.database) / "index.csv"):
+        for row in _read(root, record):
             if stray := _stray(row, record, known):
                 raise IntegrityFault(
                     f"a row of the index of {record.database} leads to what is not its own: {stray!r}",
@@ -117,6 +117,19 @@ def rows(root: Root, records: list[Record]) -> Iterator[Row]:
                     phase="INDEX",
                 )
             yield row
+
+
+def _read(root: Root, record: Record) -> Iterator[Row]:
+    try:
+        yield from read_rows(root.folder(record.database) / "index.csv")
+    except ValueError as error:
+        raise IntegrityFault(
+            f"an index cannot be read: {error}",
+            hint=f"aigiqa verify --repair {record.database}",
+            fault="X03",
+            database=record.database,
+            phase="INDEX",
+        ) from error
 
 
 def astray(root: Root, record: Record) -> Finding | None:

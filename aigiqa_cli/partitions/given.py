@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aigiqa_cli.catalogue import Catalogue
 from aigiqa_cli.errors import RefusedInput, UsageFault
 from aigiqa_cli.installing.matching import is_image_of
 from aigiqa_cli.machine import machine_faults
+from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.partitions.cells import sheets
 from aigiqa_cli.partitions.naming import looks_like_a_picture
 from aigiqa_cli.partitions.opened import Opened

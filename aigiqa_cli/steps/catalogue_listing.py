@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from aigiqa_cli.catalogue import Entry
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import BY_HAND, DOWN, RefusedInput
+from aigiqa_cli.manifest.catalogue import Entry
 from aigiqa_cli.states import state_of
 from aigiqa_cli.store import installed_ids
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aigiqa_cli.catalogue import fold
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Finding, RefusedInput, UsageFault
 from aigiqa_cli.installing.matching import IMAGES, REFERENCES
 from aigiqa_cli.installing.pictures import content_sha256
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
+from aigiqa_cli.manifest.catalogue import fold
 from aigiqa_cli.store import read_record
 
 

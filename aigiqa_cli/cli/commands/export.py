@@ -13,7 +13,8 @@ from aigiqa_cli.cli.desk import Answer, Desk, command
 from aigiqa_cli.cli.terminal import Terminal
 from aigiqa_cli.errors import UsageFault
 from aigiqa_cli.exports import FORMATS
-from aigiqa_cli.steps.export import Selection, chosen
+from aigiqa_cli.selecting import chosen
+from aigiqa_cli.steps.export import Selection
 from aigiqa_cli.steps.export import export as export_rows
 
 
@@ -63,7 +64,7 @@ def export(
         desk.terminal.note(
             "for looking at in a spreadsheet, not for reading back: text that begins with = + - @ has a '"
         )
-    records = chosen(desk.context, desk.installed_names(databases or ()))
+    records = chosen(desk.context.root, desk.installed_names(databases or ()))
     if to_stdout:
         sys.stdout.flush()
         export_rows(desk.context, records, selection, form, sys.stdout.buffer)

@@ -9,7 +9,7 @@ import typer
 
 def complete_ids(incomplete: str) -> list[str]:
     """Database ids for the shell's completion."""
-    from aigiqa_cli.catalogue import Catalogue
+    from aigiqa_cli.manifest.catalogue import Catalogue
 
     return [name for name in Catalogue().entries if name.startswith(incomplete)]
 

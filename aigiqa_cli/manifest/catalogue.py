@@ -22,8 +22,9 @@ VARIABLE = "AIGIQA_MANIFESTS"
 
 def built_in_folder() -> Path:
     """`manifests/` beside the modules in an installed package, else at the top of the checkout."""
-    inside = Path(__file__).parent / "manifests"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "manifests"
+    package = Path(__file__).parents[1]
+    inside = package / "manifests"
+    return inside if inside.is_dir() else package.parent / "manifests"
 
 
 def fold(word: str) -> str:
