@@ -90,6 +90,8 @@ class Fault(Exception):
         findings: Iterable[Finding] = (),
     ) -> None:
         super().__init__(message)
+        if hint:
+            self.add_note(f"next: {hint}")  # what Python users see below the traceback
         self.message = message
         self.hint = hint
         self.fault = fault

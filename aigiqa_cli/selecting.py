@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from aigiqa_cli.context import Context
 from aigiqa_cli.errors import UsageFault
 from aigiqa_cli.exports.columns import Row
 from aigiqa_cli.exports.selection import matching
 from aigiqa_cli.installing import root_index
+from aigiqa_cli.manifest.catalogue import fold
 from aigiqa_cli.measuring.folds import folds
 from aigiqa_cli.partitions import Names
 from aigiqa_cli.states import present
 from aigiqa_cli.store import Record, Root, installed_ids
+
+
+def name_meant(context: Context, word: str) -> str:
+    """The id that a word means, also of a database that is installed but whose manifest is not known here.
+
+    Raises UsageFault with the nearest names.
+    """
+    entry = context.catalogue.find(word)
+    if entry is not None:
+        return entry.id
+    for name in installed_ids(context.root):
+        if fold(name) == fold(word):
+            return name
+    raise context.catalogue.unknown(word)
 
 
 def chosen(root: Root, names: Sequence[str]) -> list[Record]:

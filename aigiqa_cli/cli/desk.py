@@ -125,19 +125,9 @@ class Desk:
 
     def installed_names(self, words: Sequence[str]) -> list[str]:
         """The ids that these words mean, also of databases that are installed but whose manifest is not known here."""
-        return list(dict.fromkeys(self._installed_name(word) for word in words))
+        from aigiqa_cli.selecting import name_meant
 
-    def _installed_name(self, word: str) -> str:
-        from aigiqa_cli.manifest.catalogue import fold
-        from aigiqa_cli.store import installed_ids
-
-        entry = self.context.catalogue.find(word)
-        if entry is not None:
-            return entry.id
-        for name in installed_ids(self.context.root):
-            if fold(name) == fold(word):
-                return name
-        raise self.context.catalogue.unknown(word)
+        return list(dict.fromkeys(name_meant(self.context, word) for word in words))
 
     def each(self, names: Sequence[str], work: Callable[[str], Any]) -> list[Outcome]:
         """Run `work` for each database id; a fault of one does not stop the others."""
