@@ -360,6 +360,51 @@ def test_S18_dead_staging_goes_and_what_has_no_owner_note_stays(root: Root, cont
     assert (strange / "keep").exists()
 
 
+@pytest.mark.parametrize("place", range(1, 9))
+def test_S18_killed_while_staging_goes_leaves_what_gc_finds(
+    root: Root, context: Context, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    """Whatever order the folder is listed in: the owner note goes last, or gc would keep the rest for ever."""
+    dead, _ = stage(root)
+    for name in ("a", "exchanged", "z"):
+        (dead.folder / name).write_bytes(b"x")
+    os.close(dead._owner)
+
+    class Killed(BaseException):
+        pass
+
+    done = []
+
+    def then_killed(call: Callable[..., None]) -> Callable[..., None]:
+        def counted(*arguments: Any, **options: Any) -> None:
+            call(*arguments, **options)
+            done.append(arguments)
+            if len(done) == place:
+                raise Killed
+
+        return counted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", then_killed(os.unlink))
+        patched.setattr(os, "rmdir", then_killed(os.rmdir))
+        with suppress(Killed):
+            heal(root, "some")
+    assert len(done) == place or not dead.folder.exists()
+    collect(context, dry_run=False)
+    assert not list(root.staging.iterdir())
+
+
+def test_S17_a_link_in_place_of_a_staging_folder_is_removed_alone(root: Root, context: Context, tmp_path: Path) -> None:
+    dead, _ = stage(root)
+    os.close(dead._owner)
+    elsewhere = tmp_path / "elsewhere"
+    os.rename(dead.folder, elsewhere)
+    dead.folder.symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    collect(context, dry_run=False)
+    assert sorted(elsewhere.rglob("*")) == before
+
+
 def test_S18_the_next_run_drops_what_a_dead_one_had_begun(root: Root) -> None:
     dead, _ = stage(root)
     os.close(dead._owner)

@@ -66,7 +66,7 @@ class Staging:
     def close(self) -> None:
         """Drop whatever is left of it; but what is prepared to be published stays, for `heal` to finish."""
         if not (self.folder / RECORD).exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _drop_if_possible(self.folder)
         os.close(self._owner)
 
 
@@ -81,7 +81,7 @@ def _begun(root: Root, database: str) -> tuple[Path, int]:
         except FileNotFoundError:
             continue
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            _drop_if_possible(folder)
             raise
     raise TemporaryFault(f"another aigiqa keeps removing what is begun in {root.staging}", fault="C04", phase="PLAN")
 
@@ -145,6 +145,25 @@ def _note(descriptor: int) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def drop(folder: Path) -> None:
+    """Remove a staging folder, its owner note last: of what has no note nobody knows that it may go (S18)."""
+    if folder.is_symlink():  # exchanged for the folder: nothing behind it is ours (S17)
+        folder.unlink()
+        return
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry)
+        elif entry.name != OWNER:
+            os.unlink(entry)
+    (folder / OWNER).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _drop_if_possible(folder: Path) -> None:
+    with suppress(OSError):  # what stays is still whole enough for `gc` to find it
+        drop(folder)
+
+
 @contextmanager
 def staged(root: Root, database: str) -> Iterator[Staging]:
     """A staging folder that is gone at the end of the block, however it ends."""
@@ -166,7 +185,7 @@ def roll_forward(root: Root, folder: Path, database: str) -> None:
     with suppress(FileNotFoundError):  # somebody else has finished it
         os.rename(folder / RECORD, root.record(database))
     fsync_folder(root.installed)
-    shutil.rmtree(folder, ignore_errors=True)
+    _drop_if_possible(folder)
     if not _is_recorded(root, database, _bytes(root.record(database))):
         if former is not None and _is_recorded(root, database, former):
             write_whole(root.record(database), former)
@@ -292,7 +311,7 @@ def heal(root: Root, database: str) -> bool:
     healed = False
     for folder in abandoned(root, database):
         if not (folder / RECORD).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            _drop_if_possible(folder)
         elif _prepared_for(folder, database):
             roll_forward(root, folder, database)
             healed = True

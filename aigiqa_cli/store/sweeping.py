@@ -16,9 +16,9 @@ from aigiqa_cli.store.durable import fsync_folder
 from aigiqa_cli.store.locks import try_flock
 from aigiqa_cli.store.records import installed_ids, read_record_at, read_records
 from aigiqa_cli.store.root import Root
-from aigiqa_cli.store.staging import RECORD, abandoned, bury, unborn
+from aigiqa_cli.store.staging import RECORD, abandoned, bury, drop, unborn
 
-REPLACED, UNBORN = "replaced", "staging that was never begun"
+STAGING, REPLACED, UNBORN = "staging", "replaced", "staging that was never begun"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # as `whole_file` names them
 
 
@@ -33,7 +33,7 @@ class Leftover:
 
 def leftovers(root: Root) -> list[Leftover]:
     """Everything that `gc` may remove: dead runs, unfinished downloads, former folders, archives of no record."""
-    found = [Leftover(path, "staging", _size(path)) for path in abandoned(root) if not (path / RECORD).exists()]
+    found = [Leftover(path, STAGING, _size(path)) for path in abandoned(root) if not (path / RECORD).exists()]
     found += [Leftover(path, UNBORN, _size(path)) for path in unborn(root)]
     found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if _superseded(root, path)]
     found += [Leftover(path, "note of a former folder", _size(path)) for path in _lone_notes(root)]
@@ -56,6 +56,8 @@ def discard(root: Root, leftover: Leftover) -> None:
         retire(root, leftover.path)
     elif leftover.kind == UNBORN:
         bury(leftover.path)
+    elif leftover.kind == STAGING:
+        drop(leftover.path)
     elif leftover.path.is_dir() and not leftover.path.is_symlink():
         shutil.rmtree(leftover.path)
     else:
