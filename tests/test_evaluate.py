@@ -203,18 +203,52 @@ def test_what_has_no_value_is_null_with_its_reason(evaluated) -> None:
         assert lacking <= set(one["reasons"])
 
 
-def test_a_constant_model_has_no_correlation_and_says_so(home, rows, tmp_path) -> None:
-    table = written(tmp_path / "constant.csv", {"same": {row["image_id"]: 0.5 for row in rows}})
-    found = home("evaluate", DB, table, "--json", code=0).json()["data"]["results"][0]
+def test_a_coefficient_that_cannot_be_had_is_an_error_beside_what_can(home, rows, scores, tmp_path) -> None:
+    models = {"near": scores["near"], "same": {row["image_id"]: 0.5 for row in rows}}
+    table = written(tmp_path / "constant.csv", models)
+    done = home("evaluate", DB, table, "-d", "quality", "--by", "generator", "--json", code=5).json()
+    assert (done["status"], done["error"]["kind"]) == ("error", "refused")
+    near, found = results(done["data"], group=None)
+    assert all(near[name] is not None for name in ("srcc", "krcc", "plcc", "plcc_logistic", "ci95"))
     assert [found[name] for name in ("srcc", "krcc", "plcc", "plcc_logistic", "ci95")] == [None] * 5
     assert found["rmse"] is not None
     assert all(found["reasons"][name] for name in ("srcc", "krcc", "plcc", "plcc_logistic"))
+    (finding,) = done["findings"]
+    problem = "same, quality: no srcc, krcc, plcc, plcc_logistic, plcc_isotonic, rmse_logistic, mae_logistic"
+    assert finding["problem"] == f"{problem}: all predictions are equal", "groups without a value are no error"
+    assert finding["problem"] == done["error"]["message"]
+    assert finding["path"] == "constant.csv"
+    assert "--model near" in done["error"]["hint"]
+    told = home("evaluate", DB, table, "-d", "quality", "--resamples", 0, code=5)
+    assert problem in told.err
+    assert told.out.count("\n") == 2, "one record each, as always"
+
+
+def test_too_few_images_and_equal_scores_are_errors_of_the_selection(home, rows, scores, table, tmp_path) -> None:
+    (tmp_path / "four.txt").write_text("".join(f"{row['image_id']}\n" for row in rows[:4]))
+    words = ("-d", "quality", "--resamples", 0, "--model", "near")
+    done = home("evaluate", DB, table, "--split", tmp_path / "four.txt", *words, code=5)
+    assert "no plcc_logistic, rmse_logistic, mae_logistic: 4 images, at least 5 are needed" in done.err
+    assert "at least 5 images" in done.err
+    (tmp_path / "one.txt").write_text(f"{rows[0]['image_id']}\n")
+    done = home("evaluate", DB, table, "--split", tmp_path / "one.txt", *words, code=5)
+    assert "no srcc, krcc, plcc, plcc_isotonic: 1 images, at least 2 are needed" in done.err
+
+
+def test_a_fold_without_a_value_is_named(home, rows, scores, family, tmp_path) -> None:
+    """Predictions that are all equal on the images of one fold: there is no mean over the folds."""
+    same = {row["image_id"] for n, row in enumerate(rows) if n % 11 == 3 or n % 3 == 0}
+    flat_ = {image: 1.0 if image in same else value for image, value in scores["near"].items()}
+    path = written(tmp_path / "flat.csv", {"flat": flat_})
+    done = home("evaluate", DB, path, "-s", family, "-d", "quality", "--resamples", 0, "--json", code=5).json()
+    assert "in file:fold-4.csv: all predictions are equal" in done["error"]["message"]
+    assert len(results(done["data"], model="flat")) == 12
 
 
 @pytest.mark.parametrize("size", [1e308, 1e-300, 5e-324])
 def test_numbers_at_the_edge_of_float64_give_numbers_or_reasons(home, rows, tmp_path, size) -> None:
     far = {"far": {row["image_id"]: float(row["mos_quality"]) / 5 * (-1) ** n * size for n, row in enumerate(rows)}}
-    done = home("evaluate", DB, written(tmp_path / "far.csv", far), "-d", "quality", "--json", code=0)
+    done = home("evaluate", DB, written(tmp_path / "far.csv", far), "-d", "quality", "--json")
     assert "Warning" not in done.err
     assert not re.search(r"\b(NaN|Infinity)\b", done.out), "that is no JSON"
     found = done.json()["data"]["results"][0]
@@ -223,6 +257,8 @@ def test_numbers_at_the_edge_of_float64_give_numbers_or_reasons(home, rows, tmp_
     assert all(
         found[name] is not None or found["reasons"][name] for name in RESULT if name.startswith(("rmse", "plcc"))
     )
+    lacks = any(found[name] is None for name in ("plcc", "plcc_logistic", "rmse", "rmse_logistic"))
+    assert done.code == (5 if lacks else 0)
 
 
 def test_intervals_hold_the_value_and_follow_the_seed(home, table) -> None:
@@ -732,12 +768,6 @@ def test_groups_count_their_own_images(home: Command, rows: Rows, scores: Any, t
     assert counts == {row["generator"]: 3 * (row["generator"] == first) for row in rows}
     group = next(one for one in data["results"] if one["group"] and one["group"]["key"] == first)
     home("evaluate", "--check", group["signature"], path, code=0)
-
-
-def test_what_has_no_value_is_said(home: Command, rows: Rows, tmp_path: Path) -> None:
-    path = written(tmp_path / "same.csv", {"same": {row["image_id"]: 1.0 for row in rows}})
-    done = home("evaluate", DB, path, "--dimension", "quality", "--resamples", 0, code=0)
-    assert "same, quality: no srcc: all predictions are equal" in done.err
 
 
 def test_one_resample_gives_no_test_and_no_NaN(home: Command, table: Path) -> None:

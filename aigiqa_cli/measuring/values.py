@@ -6,7 +6,7 @@ the scores. epsilon_rmse and outlier_ratio are after the logistic map.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,10 +193,3 @@ def _as_they_do(measured: Measured, mode: str, predictions: Floats, mos: Floats)
 
     measured.compat[mode], reasons = MODES[mode].explained(predictions, mos)
     measured.reasons |= {f"compat.{mode}.{name}": why for name, why in reasons.items()}
-
-
-def undefined(measured: Measured) -> Iterator[str]:
-    """The coefficients without a value, with the reason."""
-    for name, value in measured.values.items():
-        if value is None:
-            yield f"{name}: {measured.reasons.get(name, 'undefined')}"

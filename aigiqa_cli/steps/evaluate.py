@@ -9,10 +9,11 @@ from typing import Any
 
 from aigiqa_cli import signatures
 from aigiqa_cli.context import Context
-from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.errors import RefusedInput, UsageFault
 from aigiqa_cli.measuring.bench import Bench, Request
 from aigiqa_cli.measuring.contest import Pair
 from aigiqa_cli.measuring.folds import FILE, Folds, folds
+from aigiqa_cli.measuring.lacking import lacking
 from aigiqa_cli.measuring.results import Origin, Result
 from aigiqa_cli.measuring.selection import demand_dimension, demand_grouping, part_of
 from aigiqa_cli.measuring.supply import Supply, supply
@@ -37,6 +38,12 @@ class Evaluation:
     notes: tuple[str, ...]
     effort: Effort
 
+    @property
+    def fault(self) -> RefusedInput | None:
+        """Why this is no result, beside what can be had: a coefficient of a whole selection has no value."""
+        wholes = [one for one in self.results if one.group is None]
+        return lacking(wholes, [one.name for one in self.supply.read])
+
     def as_json(self) -> dict[str, Any]:
         """The stable form: what README documents."""
         first = self.supply.read[0]
@@ -60,7 +67,8 @@ class Evaluation:
 def evaluate(context: Context, name: str, request: Request) -> Evaluation:
     """Evaluate predictions on the installed database `name`.
 
-    Raises UsageFault for what is not here, RefusedInput for predictions that are not one finite number an image.
+    Raises UsageFault for what is not here, RefusedInput for predictions that are not one finite number an image. A
+    coefficient without a value raises nothing: see `Evaluation.fault`.
     """
     here = opened(context.root, name)
     if request.by:
@@ -86,7 +94,7 @@ def evaluate(context: Context, name: str, request: Request) -> Evaluation:
             details += more
         if len(read.models) > 1 and request.compare is not False and request.effort.resamples:
             pairs += bench.pairs(selections)
-    notes = (*read.notes(), *_notes(chosen, wholes), *_wrong_way(wholes), *_undefined(wholes))
+    notes = (*read.notes(), *_notes(chosen, wholes), *_wrong_way(wholes))
     return Evaluation(origin, read, (*wholes, *details), tuple(pairs), notes, request.effort)
 
 
@@ -144,16 +152,6 @@ def _wrong_way(wholes: list[Result]) -> list[str]:
     falling = [one for one in wholes if (low := (one.measured.ci95 or {}).get("srcc")) and low[1] < 0]
     return [
         f"{one.model} falls as {one.cover.dimension} rises: turn its sign to compare it with others" for one in falling
-    ]
-
-
-def _undefined(wholes: list[Result]) -> list[str]:
-    """Coefficients without a value, each with its reason: what is not there must be seen."""
-    return [
-        f"{one.model}, {one.cover.dimension}: no {name}: {one.measured.reasons[name]}"
-        for one in wholes
-        for name in ("srcc", "plcc", "plcc_logistic")
-        if one.measured.values[name] is None and name in one.measured.reasons
     ]
 
 

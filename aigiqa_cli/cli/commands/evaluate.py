@@ -109,7 +109,7 @@ def evaluate(
             terminal.raw(document.WRITERS[form](done))
             table.comparisons(terminal.note, done.pairs)
 
-    return Answer(done.as_json(), show)
+    return Answer(done.as_json(), show, fault=done.fault)
 
 
 def _source(word: str) -> Path | io.BytesIO:
