@@ -62,15 +62,37 @@ def parquet(frame: pd.DataFrame, **more) -> bytes:
         csv_of(LINES).replace("\r\n", "\n"),
         "\ufeff" + csv_of(LINES),
         csv_of(LINES, "\t"),
+        csv_of(LINES, ";"),
+        '"image";"m"\n' + "".join(f'"{image}";{score}\n' for image, score in SCORES.items()),
+        csv_of(LINES) + "\r\n\r\n",
         csv_of([(b, a) for a, b in LINES]),
         json.dumps(OBJECTS),
         "".join(json.dumps(one) + "\n" for one in OBJECTS),
+        "".join(json.dumps(one) + "\r\n\r\n" for one in OBJECTS),
+        json.dumps(OBJECTS, indent=2),
         parquet(pd.DataFrame(OBJECTS)),
         parquet(pd.DataFrame(OBJECTS).set_index("image")),
         parquet(pd.DataFrame(OBJECTS).astype({"image": "category"})),
         pd.DataFrame(OBJECTS).to_csv(),  # with the numbers of the rows as a column without a name
     ],
-    ids=["csv", "lf", "bom", "tsv", "swapped", "json", "jsonl", "parquet", "index", "category", "pandas"],
+    ids=[
+        "csv",
+        "lf",
+        "bom",
+        "tsv",
+        "semicolons",
+        "R",
+        "blank lines",
+        "swapped",
+        "json",
+        "jsonl",
+        "jsonl with blank lines",
+        "indented",
+        "parquet",
+        "index",
+        "category",
+        "pandas",
+    ],
 )
 def test_every_format_says_the_same(data):
     found = taken(data)
@@ -79,7 +101,55 @@ def test_every_format_says_the_same(data):
     assert found.scores["m"] == SCORES
 
 
-@pytest.mark.parametrize("delimiter", [",", "\t", " "])
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [(SCORES, "score"), ({image: {"m": score} for image, score in SCORES.items()}, "m")],
+    ids=["scores", "objects"],
+)
+def test_an_object_whose_keys_are_the_images(content, column, indent):
+    found = taken(json.dumps(content, indent=indent))
+    assert (found.image_column, found.models) == ("name", (column,))
+    assert found.scores[column] == SCORES
+
+
+def test_a_line_alone_is_an_object_with_its_image():
+    assert taken('{"image": "0.png", "m": 1.5}\n').scores == {"m": {"0.png": 1.5}}
+    assert taken('{"0.png": 1.5}').scores == {"score": {"0.png": 1.5}}
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", '"failed"', "[1]", "true", "1e999"])
+@pytest.mark.parametrize(
+    ("form", "place"),
+    [
+        ('[{{"image": "0.png", "m": 1}}, {{"image": "1.png", "m": 2}}, {{"image": "2.png", "m": {}}}]', "p.csv:3"),
+        ('{{"image": "0.png", "m": 1}}\n{{"image": "1.png", "m": 2}}\n\n{{"image": "2.png", "m": {}}}\n', "p.csv:4"),
+        ('{{"0.png": 1, "1.png": 2, "2.png": {}}}', "p.csv:3"),
+    ],
+    ids=["json", "jsonl", "names"],
+)
+def test_what_is_no_number_in_json_names_its_image(form, place, value):
+    with pytest.raises(RefusedInput, match=r"2\.png is no finite number") as caught:
+        taken(form.format(value))
+    (finding,) = caught.value.findings
+    assert finding.path == place
+    assert finding.found in (value, value.strip('"'), '["1"]')
+
+
+def test_a_key_that_an_object_lacks_is_a_missing_score():
+    """As a model that failed on an image writes it."""
+    found = taken('{"image": "0.png", "m": 1}\n{"image": "1.png", "error": "out of memory"}\n')
+    assert (found.scores, found.ignored) == ({"m": {"0.png": 1.0}}, ("error",))
+    assert found.places["1.png"] == "p.csv:2"
+
+
+def test_a_score_that_is_no_number_names_its_image_where_it_is_the_only_one():
+    with pytest.raises(RefusedInput, match=r"p\.csv:2: m of 0\.png is no finite number: '0,5'") as caught:
+        taken("image;m\n0.png;0,5\n1.png;0,25\n")
+    assert "decimal point" in caught.value.hint
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", " ", ";"])
 def test_without_a_header_columns_are_numbered(delimiter):
     found = taken("".join(f"{image}{delimiter}{score}\n" for image, score in SCORES.items()))
     assert (found.image_column, found.models) == ("column 1", ("column 2",))
@@ -177,11 +247,17 @@ def test_an_empty_cell_is_a_missing_score_and_no_fault_yet():
         ("name,m\nunknown.png,1\nother.png,2\n", "T08"),
         ("image,m,m\n0.png,1,2\n", "T08"),
         ("image,m\n0.png,1,2\n", "T07"),
-        (b"\xff\xfe\x00\x01", "T07"),
+        (b"\x00\x01", "T07"),
+        ("image,m\n0.png,1\n".encode("utf-16"), "T01"),
+        ("\nimage,m\n0.png,1\n", "T08"),
         (b"PAR1 and nothing more", "T07"),
-        ('{"image": "0.png", "m": NaN}\n', "T15"),
-        ('{"image": "0.png", "m": 1}\n{"image": "1.png"}\n', "T15"),
-        ('[{"image": "0.png", "m": [1]}]', "T15"),
+        ('{"0.png": 1, "0.png": 2}', "T15"),
+        ('["0.png", "1.png"]', "T15"),
+        ('[{"image": "0.png", "m": 1}', "T15"),
+        ('{"image": "0.png", "m": 1}\n{"image": "1.png", "m": }\n', "T15"),
+        ('[{"image": "0.png", "m": "\\ud800"}]', "T15"),
+        (b'{"image": "0.png", "m": 1}\n{"image": "\xff.png", "m": 1}\n', "T01"),
+        ("[" * 100_000, "T15"),
         (b"image,m\n0.png,1\n\xff.png,2\n", "T01"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12\n", "N06"),
     ],

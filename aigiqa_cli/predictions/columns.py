@@ -15,6 +15,7 @@ from aigiqa_cli.predictions.reading import PredictionTable
 # T03: float() also takes 1_000, blanks and the digits of other scripts.
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+", re.ASCII)
 POSITION = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")  # the row numbers that data frames write
 
 MAX_LISTED = 20
@@ -59,7 +60,7 @@ def take(table: PredictionTable, names: Names, wishes: Wishes | None = None) -> 
     at, matches = _image_column(table, names, wishes, database)
     models, ignored = _model_columns(table, at, wishes)
     if not models:
-        raise _no_scores(table, at, database)
+        raise _no_scores(table, at, matches, database)
     findings: list[Finding] = []
     scores: dict[str, dict[str, float]] = {table.columns[column]: {} for column in models}
     places: dict[str, str] = {}
@@ -77,25 +78,32 @@ def take(table: PredictionTable, names: Names, wishes: Wishes | None = None) -> 
                 if is_finite(text):
                     scores[name][match[0]] = float(text)
                 elif text:
-                    problem = f"{name} of {match[0]} is no finite number"
-                    findings.append(Finding(database, place, problem, "a finite number", text))
+                    findings.append(Finding(database, place, _no_number(name, match), "a finite number", text))
     if findings:
         raise table.refusal(_summary(findings), findings, fault=_fault_id(findings), hint=_hint(findings))
     return Predictions(table.name, table.columns[at], scores, places, ignored)
 
 
-def _no_scores(table: PredictionTable, at: int, database: str) -> Exception:
-    """Nothing is mostly numbers. Of a single further column, which of its rows are none."""
+def _no_scores(table: PredictionTable, at: int, matches: Sequence[Match | None], database: str) -> Exception:
+    """Nothing is mostly numbers. Of a single further column, which images have none."""
     others = [column for column, name in enumerate(table.columns) if column != at and name not in COLUMNS]
     findings = [
-        Finding(database, place, f"{table.columns[others[0]]} is no number", "a finite number", cells[others[0]])
-        for place, cells in table.rows
+        Finding(database, place, _no_number(table.columns[others[0]], match), "a finite number", cells[others[0]])
+        for (place, cells), match in zip(table.rows, matches, strict=True)
         if len(others) == 1 and not NUMBER.fullmatch(cells[others[0]].strip())
     ]
-    more = f"; {findings[0].path} holds {findings[0].found!r}" if findings else ""
+    more = f"; {findings[0].path}: {findings[0].problem}: {findings[0].found!r}" if findings else ""
+    decimal_commas = bool(findings) and all(DECIMAL_COMMA.fullmatch(one.found.strip()) for one in findings)
     return table.refusal(
-        f"no column holds scores (images: {table.columns[at]!r}){more}", findings[:MAX_LISTED], fault="T08"
+        f"no column holds scores (images: {table.columns[at]!r}){more}",
+        findings[:MAX_LISTED],
+        fault="T08",
+        hint="write numbers with a decimal point: 0.5" if decimal_commas else "",
     )
+
+
+def _no_number(column: str, match: Match | None) -> str:
+    return f"{column}{f' of {match[0]}' if match else ''} is no finite number"
 
 
 def is_finite(text: str) -> bool:

@@ -5,17 +5,20 @@ Cells stay text (T02): `0.10` is not yet a number. A header is what names no ima
 
 from __future__ import annotations
 
+import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from aigiqa_cli import tables
 from aigiqa_cli.errors import Finding, RefusedInput
+from aigiqa_cli.predictions import objects
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = 256 << 20
 PARQUET = b"PAR1"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+DELIMITERS = "\t,;"  # in this order; `;` where spreadsheets write a decimal comma
 FORMATS = "csv, tsv, json, jsonl or parquet"
 HINT = f"predictions are {FORMATS}: one row an image, with its name and one number a model"
 
@@ -48,10 +51,11 @@ def read(stream: BinaryIO, name: str, is_image: Callable[[str], bool]) -> Predic
     if data.startswith(PARQUET):
         return _parquet(data, name)
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    layout = tables.Layout(name, "", ())
     try:
-        tables.refuse_others(data[: tables.HEAD], tables.Layout(name, "", ()))
+        tables.refuse_others(data[: tables.HEAD], layout)
         if start in (b"{", b"["):
-            return _objects(data, name, "jsonl" if start == b"{" else "json")
+            return PredictionTable(name, *objects.table(data, layout, is_image))
         return _delimited(data, name, is_image)
     except RefusedInput as refusal:  # which speaks of a label table
         refusal.phase, refusal.hint = "PREDICTIONS", HINT
@@ -63,16 +67,20 @@ def _refusal(name: str, problem: str, fault: str) -> RefusedInput:
 
 
 def _delimited(data: bytes, name: str, is_image: Callable[[str], bool]) -> PredictionTable:
-    kind, cells = tables.header_of(io.BytesIO(data))
-    if kind != "text" or not cells:
+    lines = data[: tables.HEAD].decode("utf-8-sig", "replace").splitlines()
+    if data.startswith(UTF_16):
+        raise _refusal(name, "is in UTF-16: save it as UTF-8", "T01")
+    if tables.is_workbook(data) or "\0" in lines[0]:
         raise _refusal(name, f"is not {FORMATS}", "T07")
+    if not lines[0].strip():
+        raise _refusal(name, "begins with an empty line", "T08")
+    delimiter, cells = _first_row(lines[0], is_image)
+    layout = tables.Layout(name, "tsv" if delimiter == "\t" else "csv", cells, delimiter=delimiter, blank_lines=True)
     words = cells[0].split() if len(cells) == 1 else []
     if len(words) > 1 and is_image(words[0]):  # `name 0.5`, as programs print it
-        layout = tables.Layout(name, "txt", _numbered(words), header=False)
-        return _table(data, layout)
-    form = "tsv" if b"\t" in data.split(b"\n", 1)[0] else "csv"
+        return _table(data, replace(layout, format="txt", columns=_numbered(words), header=False))
     if any(is_image(cell) for cell in cells):
-        return _table(data, tables.Layout(name, form, _numbered(cells), header=False))
+        return _table(data, replace(layout, columns=_numbered(cells), header=False))
     if len(set(cells)) != len(cells):
         twice = sorted({cell for cell in cells if cells.count(cell) > 1})
         raise RefusedInput(
@@ -82,28 +90,26 @@ def _delimited(data: bytes, name: str, is_image: Callable[[str], bool]) -> Predi
             phase="PREDICTIONS",
             findings=[Finding("", f"{name}:1", "a column stands twice", "", word) for word in twice],
         )
-    return _table(data, tables.Layout(name, form, cells))
+    return _table(data, layout)
+
+
+def _first_row(line: str, is_image: Callable[[str], bool]) -> tuple[str, tuple[str, ...]]:
+    """The delimiter, and the cells of the first line: that between which an image stands, else what is in the line."""
+    found = {delimiter: _cells(line, delimiter) for delimiter in DELIMITERS if delimiter in line}
+    naming = (delimiter for delimiter, cells in found.items() if any(map(is_image, cells)))
+    delimiter = next(naming, next(iter(found), ","))
+    return delimiter, found.get(delimiter, _cells(line, delimiter))
+
+
+def _cells(line: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        return tuple(next(csv.reader([line], delimiter=delimiter, strict=True), ()))
+    except csv.Error:  # a quoted cell that goes on in the next line: the reader tells of it
+        return tuple(line.split(delimiter))
 
 
 def _numbered(cells: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"column {number}" for number, _ in enumerate(cells, 1))
-
-
-def _objects(data: bytes, name: str, form: str) -> PredictionTable:
-    return _table(data, tables.Layout(name, form, tuple(_first_object(data, form))))
-
-
-def _first_object(data: bytes, form: str) -> dict[str, Any]:
-    """The first object, whose keys every other one must have; {} where it cannot be read: the reader then says why."""
-    try:
-        text = data.decode("utf-8-sig").lstrip()
-        if form == "jsonl":
-            found = json.loads(text.split("\n", 1)[0])
-        else:
-            found, _ = json.JSONDecoder().raw_decode(text[1:].lstrip())
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _table(data: bytes, layout: tables.Layout) -> PredictionTable:

@@ -22,7 +22,7 @@ NumberedRow = tuple[int, Sequence[str]]
 Reader = Callable[[BinaryIO, Layout], Iterator[NumberedRow]]
 
 READERS: dict[str, Reader] = {
-    "csv": lambda stream, layout: delimited.rows(stream, layout, ","),
+    "csv": lambda stream, layout: delimited.rows(stream, layout, layout.delimiter),
     "tsv": lambda stream, layout: delimited.rows(stream, layout, "\t"),
     "txt": delimited.word_rows,
     "json": objects.rows,

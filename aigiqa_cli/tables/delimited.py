@@ -22,6 +22,8 @@ def rows(stream: BinaryIO, layout: Layout, delimiter: str) -> Iterator[tuple[int
         width = layout.check_header(header) if layout.header else len(layout.columns)
         places = layout.places(header)
         for cells in reader:
+            if not cells and layout.blank_lines:
+                continue
             if len(cells) != width:
                 expected, found = str(width), str(len(cells))
                 raise layout.refusal(reader.line_num, "wrong number of cells", expected, found, "T07")

@@ -17,7 +17,8 @@ class Layout:
     """`name` is the file for messages; `columns` are exact and in order; without a header they are positions.
 
     The columns `may_lack` stand at the end and may be missing, all of them; rows then have so many cells fewer.
-    With `others` further columns may stand anywhere beside these; readers leave them out.
+    With `others` further columns may stand anywhere beside these; readers leave them out. In files of users a csv may
+    have another `delimiter`, and with `blank_lines` empty lines are no rows.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Layout:
     encoding: str = "utf-8"
     may_lack: tuple[str, ...] = ()
     others: bool = False
+    delimiter: str = ","
+    blank_lines: bool = False
 
     def check_header(self, found: Sequence[str]) -> int:
         """How many columns there are. Raises RefusedInput (T08) unless `found` is the declared header."""
