@@ -296,6 +296,9 @@ def _label_row(source: LabelSource, joined: list[_JoinedTable], number: int, whe
     extra: dict[str, object] = {
         name: record.get(column, "") for name, column in source.extra.items() if column not in lacking
     }
+    for name, columns in source.sums.items():
+        if name not in extra:
+            extra[name] = _sum(columns, record)
     for dimension, score in source.scores.items():
         fields |= _score_fields(dimension, score, record, extra)
     fields["row"] = record["row"]
@@ -352,6 +355,16 @@ def _number(column: str, text: str, score: Score, *, shift: bool = True) -> str:
     if not NUMBER.fullmatch(text):
         raise _Rejected(f"column {column} is not a number", "a decimal number", repr(text), column)
     return _shifted(text, score) if score.scale and shift and score.scale_up_to is None else text
+
+
+def _sum(columns: Iterable[str], record: Cells) -> str:
+    """The exact sum of published numbers, without zeros at its end."""
+    for column in columns:
+        if not NUMBER.fullmatch(record.get(column, "")):
+            raise _Rejected(
+                f"column {column} is not a number", "a decimal number", repr(record.get(column, "")), column
+            )
+    return format(sum((Decimal(record[column]) for column in columns), Decimal()).normalize(), "f")
 
 
 def _shifted(text: str, score: Score) -> str:

@@ -47,6 +47,8 @@ def home(
         run("fetch", ID, "--labels-only", "--splits", code=0)
         run("import", "aigciqa2023", *((data / "aigciqa2023" / name) for name in AIGCIQA2023), code=0)
         run("import", "pku-aigiqa-4k", data / "pku-aigiqa-4k", code=0)
+        folds = data / "pku-i2iqa/PKU-I2IQA"
+        run("import", "pku-i2iqa", folds / "1/train.txt", folds / "1/test.txt", code=0)
         run("import", "aigiqa20k", data / "aigiqa20k", code=0)
         assert not list(run.root.glob("*/images"))
         yield run
@@ -194,17 +196,19 @@ def test_images_called_by_numbers(home, tmp_path) -> None:
     assert data["results"][0]["epsilon_rmse"] is None, "its deviations are not on the scale of the scores"
 
 
-def test_the_sum_of_three_scores_is_a_dimension(home, tmp_path) -> None:
-    """PKU reports the sum of quality, authenticity and alignment, 0 to 15."""
-    rows = pd.read_csv(home.root / "pku-aigiqa-4k/index.csv", keep_default_na=False, dtype=str)
+@pytest.mark.parametrize(("name", "images"), [("pku-aigiqa-4k", 2400), ("pku-i2iqa", 1600)])
+def test_the_sum_of_three_scores_is_a_dimension(home, tmp_path, name, images) -> None:
+    """PKU reports the sum of quality, authenticity and alignment, 0 to 15; also where a copy of the labels lacks it."""
+    rows = pd.read_csv(home.root / name / "index.csv", keep_default_na=False, dtype=str)
     total = rows[["mos_quality", "mos_authenticity", "mos_alignment"]].astype(float).sum(axis=1)
     draw = np.random.default_rng(5)
     guess = total + draw.normal(0, 2, len(total))
     pd.DataFrame({"image": rows["image_id"], "m": guess}).to_csv(tmp_path / "p.csv", index=False)
-    done = home("evaluate", "pku-aigiqa-4k", tmp_path / "p.csv", "-d", "extra.final_score", "--json", code=0)
+    done = home("evaluate", name, tmp_path / "p.csv", "-d", "extra.final_score", "--json", code=0)
     (found,) = done.json()["data"]["results"]
-    assert (found["dimension"], found["n"]) == ("extra.final_score", len(rows))
+    assert (found["dimension"], found["n"]) == ("extra.final_score", images)
     assert found["srcc"] == pytest.approx(stats.spearmanr(guess, total).statistic, abs=1e-5)
+    assert found["plcc"] == pytest.approx(stats.pearsonr(guess, total).statistic, abs=1e-12)
     assert found["ceiling"] is None
 
 

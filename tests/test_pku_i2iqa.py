@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pku
 import pytest
 import replicas
@@ -31,6 +32,21 @@ from aigiqa_cli.manifest.models import Database
 ID = "pku-i2iqa"
 WORKBOOK = "I2IQA_annotation.xlsx"
 DRIVE = "1QP7vaGIkzMiaAzdjL_p_UfrABeLoQeXW"
+FINAL_SCORES = [
+    1,
+    7,
+    13,
+    39,
+    103,
+    156,
+    240,
+    410,
+    401,
+    177,
+    43,
+    9,
+    1,
+]  # Pic/4d.png, in bins from 2 to 15 (report, section 5)
 AMFF = "TanSongBai/AMFF-Net"
 REFERENCES = [f"{number}.jpg" for number in range(200)]
 Cells = dict[str, str]
@@ -233,10 +249,11 @@ def test_every_row_of_the_workbook(database: Database, book: bytes, table: Rows)
 
 
 def test_the_workbook_may_lack_the_sum(database: Database, book: bytes, table: Rows) -> None:
-    """That the seventh column exists here is not proven."""
+    """That the seventh column exists here is not proven. The sum is then taken, exactly."""
     six = applied(database, pku.workbook(table, pku.HEADER[:6]))
     seven = applied(database, book)
-    assert all("final_score" not in row.extra for row in six.rows)
+    for row, line in zip(six.rows, table, strict=True):
+        assert Decimal(str(row.extra["final_score"])) == sum(Decimal(line[name]) for name in pku.SCORES)
     assert [row.fields for row in six.rows] == [row.fields for row in seven.rows]
 
 
@@ -324,6 +341,10 @@ def test_other_peoples_rows_are_put_back_into_order(database: Database, book: by
     for theirs, ours, line in zip(labels.rows, own.rows, table, strict=True):
         assert theirs.fields["mos_quality"] == line["MOS_q"], "the text of the file, also 4.0"
         assert {name: pku.cell(text) for name, text in theirs.fields.items()} == ours.fields, "also the row number"
+    totals = [float(str(row.extra["final_score"])) for row in labels.rows]
+    bins, _ = np.histogram(totals, range(2, 16))
+    assert bins.tolist() == FINAL_SCORES, "the authors' figure of the Final_score, bar for bar"
+    assert (round(np.mean(totals), 6), round(np.std(totals, ddof=1), 6)) == (9.378869, 1.676956)
     assert {row.reference for row in labels.rows} == {None}
     assert "AMFF-Net" in source.third_party
     assert source.partial is None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from aigiqa_cli import expectations, rules, tables
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
@@ -328,6 +329,26 @@ def test_an_optional_score_may_be_missing() -> None:
     assert [row.fields["mos_quality"] for row in labels.rows] == ["", "2"]
     assert [row.fields["score_quality"] for row in labels.rows] == ["", "0.400000"]
     assert labels.rejected == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "total"), [("0.1", "0.2", "0.3"), ("2.50", "7.5", "10"), ("1e-1", "-0.1", "0")]
+)
+def test_a_sum_of_columns_is_exact_and_gives_way_to_a_published_one(one: str, other: str, total: str) -> None:
+    data = table(f"glide_1.png,x,{one},{other}")
+    scores = {"quality": {"mos": "mos", "range": ["-10", "10"]}}
+    assert apply(data, scores=scores, sums={"all": ["mos", "std"]}).rows[0].extra == {"all": total}
+    given = apply(data, scores=scores, sums={"all": ["mos", "std"]}, extra={"all": "std"}).rows[0]
+    assert given.extra == {"all": other}
+
+
+def test_a_sum_needs_numbers_and_columns() -> None:
+    labels = apply(table("glide_1.png,x,1,", "sd_2.png,x,1,2"), sums={"all": ["mos", "std"]})
+    assert [row.extra["all"] for row in labels.rows] == ["3"]
+    assert [(one.problem, one.found) for one in labels.rejected] == [("column std is not a number", "''")]
+    for sums in ({"all": ["mos"]}, {"all": ["mos", "absent"]}):
+        with pytest.raises(ValidationError):
+            apply(sums=sums)
 
 
 def test_aliases_and_extra() -> None:

@@ -181,6 +181,8 @@ class LabelSource(Strict):
     columns: dict[Target, FieldSource]
     recode: dict[Target, dict[Text, Text]] = {}
     extra: Annotated[dict[Text, Text], BeforeValidator(_same_names)] = {}  # name in extra -> column
+    # Name in extra -> columns whose sum it is: where the database reports the sum, and no column of the table holds it.
+    sums: dict[Text, Annotated[tuple[Text, ...], Field(min_length=2)]] = {}
     scores: Annotated[dict[Dimension, Score], Field(min_length=1)]
     image: ImageRule
     reference: ReferenceRule | None = None
@@ -214,6 +216,7 @@ class LabelSource(Strict):
         yield from (key.column for key in self.order)
         yield from (field.column for field in self.columns.values() if field.column)
         yield from (join.on[0] for join in self.joins if join.on)
+        yield from (column for columns in self.sums.values() for column in columns)
         for score in self.scores.values():
             yield from (column for column in (score.mos, score.std, score.raw_std) if column)
         templates = [self.image.id_template, *self.image.find, *self.image.aliases]
