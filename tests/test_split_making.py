@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -14,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from conftest import IMPORT_PATH
+from conftest import IMPORT_PATH, REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,19 +160,47 @@ def test_real_labels_as_by_hand(shared: Any) -> None:
     assert len(made.parts) == 2982
 
 
+def others() -> list[str]:
+    """Interpreters besides this one: those of AIGIQA_PYTHONS (path-separated), else python3.11 and later on PATH."""
+    named = os.environ.get("AIGIQA_PYTHONS", "")
+    if named:
+        return named.split(os.pathsep)
+    words = (f"python3.{minor}" for minor in range(11, 20) if minor != sys.version_info.minor)
+    return [path for word in words if (path := shutil.which(word))]
+
+
+ELSEWHERE = """
+import hashlib, json, sys
+from aigiqa_cli.partitions import Recipe, csv_of, make
+rows, recipes = json.load(sys.stdin)
+for by, ratio, seed in recipes:
+    made = make(rows, Recipe(by, tuple(ratio), seed))
+    print(hashlib.sha256(csv_of(made, [row["image_id"] for row in rows])).hexdigest())
+"""
+
+
+def digests(python: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the package makes of the recipes of GOLDEN in another process."""
+    return subprocess.run(
+        [python, "-c", ELSEWHERE], input=json.dumps([world(400, 60), list(GOLDEN)]), capture_output=True, text=True,
+        env=dict(os.environ) | environment, timeout=120, check=False,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_no_hash_seed_matters(hash_seed: str) -> None:
-    code = (
-        "import sys, hashlib; sys.path.insert(0, sys.argv[1]); import test_split_making as t\n"
-        "made = t.make(t.world(400, 60), t.Recipe('prompt', (8, 1, 1), 1))\n"
-        "print(hashlib.sha256(t.csv_of(made, [r['image_id'] for r in t.world(400, 60)])).hexdigest())"
-    )
-    environment = dict(os.environ) | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": IMPORT_PATH}
-    here = os.path.dirname(__file__)
-    done = subprocess.run(
-        [sys.executable, "-c", code, here], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout.strip() == GOLDEN["prompt", (8, 1, 1), 1], done.stderr
+    done = digests(sys.executable, PYTHONHASHSEED=hash_seed, PYTHONPATH=IMPORT_PATH)
+    assert done.stdout.split() == list(GOLDEN.values()), done.stderr
+
+
+@pytest.mark.parametrize("python", others() or [""])
+def test_no_version_of_python_matters(python: str) -> None:
+    if not python:
+        pytest.skip("no other interpreter is on PATH (name some in AIGIQA_PYTHONS)")
+    done = digests(python, PYTHONPATH=str(REPOSITORY))
+    if "ModuleNotFoundError" in done.stderr or "command not found" in done.stderr:
+        pytest.skip(f"{python} cannot import the package: {done.stderr.strip().splitlines()[-1]}")
+    assert done.stdout.split() == list(GOLDEN.values()), done.stderr
 
 
 # --- what every made split must be -------------------------------------------------------------------------------
