@@ -294,6 +294,22 @@ def test_compatibility_modes_stand_beside_ours(home, table) -> None:
     assert one["results"][0]["compat"]["pyiqa"]["srcc"] == pytest.approx(abs(one["results"][0]["srcc"]), abs=1e-9)
 
 
+def test_compatibility_modes_stand_in_every_form(home, table) -> None:
+    words = ("evaluate", DB, table, "-d", "quality", "--compat", "pyiqa,m3", "--resamples", 0)
+    compat = home(*words, "--json", code=0).json()["data"]["results"][0]["compat"]
+    names = [(mode, name) for mode, printed in compat.items() for name in printed]
+    texts = ["" if compat[mode][name] is None else repr(compat[mode][name]) for mode, name in names]
+    header, first, _ = csv.reader(io.StringIO(home(*words, "--format", "csv", code=0).out))
+    assert header[-len(names) :] == [f"compat.{mode}.{name}" for mode, name in names]
+    assert first[-len(names) :] == texts
+    assert home(*words, code=0).out.splitlines()[0].split("\t")[-len(names) :] == texts
+    for form in ("markdown", "latex"):
+        text = home(*words, "--format", form, code=0).out.replace("\\_", "_")
+        for model in ("near", "far away"):
+            assert f"{model} as pyiqa prints it: plcc 0." in text
+            assert f"{model} as m3 prints it: srcc " in text
+
+
 def test_the_split_is_judged(evaluated, rows, sides) -> None:
     prompts = {part: {r["prompt_id"] for r in rows if sides[r["image_id"]] == part} for part in ("train", "test")}
     test = [row for row in rows if sides[row["image_id"]] == "test"]
@@ -317,6 +333,16 @@ def test_two_models_are_compared_by_themselves(evaluated) -> None:
     assert first["low"] <= first["difference"] <= first["high"]
     assert first["p_holm"] == first["p_value"], "there is one pair"
     assert first["decided"] is (first["p_holm"] < 0.05)
+
+
+def test_what_is_named_twice_is_computed_once(home, table) -> None:
+    words = ("--resamples", 0, "--json")
+    once = home("evaluate", DB, table, "-d", "quality", "--compat", "m3", "--model", "near", *words, code=0).json()
+    twice = home(
+        "evaluate", DB, table, "-d", "quality,quality", "--compat", "m3, m3", "--model", "near,near", *words, code=0
+    ).json()
+    assert once["data"] == twice["data"]
+    assert len(once["data"]["results"]) == 1
 
 
 def test_several_pairs_are_corrected_after_holm(home, rows, scores, tmp_path) -> None:
@@ -597,7 +623,8 @@ def test_markdown_and_latex_show_floor_and_models_and_pin_them(home, table) -> N
     markdown = home("evaluate", DB, table, "-s", SPLIT, "-d", "quality", "--format", "markdown", code=0).out
     latex = home("evaluate", DB, table, "-s", SPLIT, "-d", "quality", "--format", "latex", code=0).out
     for text in (markdown, latex):
-        at = [text.index(word) for word in ("floor: generator", "near", "far away", f"aigiqa:{__version__}")]
+        words = ("leaky: ", "floor: generator", "near", "far away", f"aigiqa:{__version__}")
+        at = [text.index(word) for word in words]
         assert at == sorted(at)
     rows_ = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len({line.count(" | ") for line in rows_}) == 1
@@ -663,6 +690,24 @@ def test_check_says_same(home, table, evaluated) -> None:
         assert done.out == f"same: {signature}\n"
     data = home("evaluate", "--check", whole, table, "--json", code=0).json()["data"]
     assert (data["same"], data["differences"]) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-d", "alignment"), "the signature pins: quality"),
+        (("-d", "quality,alignment"), "the signature pins: quality"),
+        (("--by", "generator"), "the signature pins: nothing"),
+        (("--format", "csv"), "--check does not go with --format"),
+        (("--main", "ntire2024", "--compat", "all"), "--check does not go with --main, --compat"),
+    ],
+)
+def test_what_contradicts_a_signature_is_wrong_usage(home, table, evaluated, words, said) -> None:
+    signature = evaluated["data"]["results"][0]["signature"]
+    done = home("evaluate", "--check", signature, table, *words, code=2)
+    assert said in done.err
+    assert "leave" in done.err
+    home("evaluate", "--check", signature, table, "-d", "quality", code=0)
 
 
 def test_check_of_folds(home, table, family) -> None:

@@ -139,6 +139,22 @@ def test_own_results_are_ranked_with_those_of_the_same_protocol(run: Command, tm
     assert "no other result here has this split" in beside["reason"]
 
 
+def test_a_result_that_is_given_twice_counts_once(run: Command, tmp_path: Path) -> None:
+    run("fetch", "demo", code=0)
+    good, bad = (evaluation(run, tmp_path, shift, "-s", "authors", "-d", "quality") for shift in (0.1, 0.9))
+    (tmp_path / "copy.json").write_bytes(good.read_bytes())
+    added = ("--add", good, "--add", tmp_path / "copy.json", "--add", good, "--add", bad)
+    done = run("leaderboard", "demo", *added, "--json", code=0).json()["data"]
+    (ranking,) = done["rankings"]
+    assert [row["source"] for row in ranking["rows"]] == [good.name, bad.name]
+    assert done["beside"] == []
+    said = f"model 0.1, quality: the result in copy.json is that in {good.name} and counts once"
+    assert done["notes"][0] == said
+    assert said in run("leaderboard", "demo", *added, code=0).err
+    alone = run("leaderboard", "demo", "--add", good, "--add", good, "--json", code=0).json()["data"]
+    assert (alone["rankings"], len(alone["beside"])) == ([], 1), "one result ranks nothing"
+
+
 def test_own_results_with_gaps_or_other_labels_stand_beside(run: Command, tmp_path: Path) -> None:
     run("fetch", "demo", code=0)
     path = evaluation(run, tmp_path, 0.1, "-s", "authors", "-d", "quality")
@@ -195,6 +211,12 @@ def test_a_pipe_gets_one_record_a_result_and_csv_a_header(run: Command) -> None:
 def test_markdown_and_latex(run: Command) -> None:
     markdown = run("leaderboard", "pku-i2iqa", "-d", "quality", "--format", "markdown", code=0).out
     assert "| NR-AIGCIQA, VGG16 |" in markdown
+    board = run("leaderboard", "pku-i2iqa", "-d", "quality", "--json", code=0).json()["data"]
+    rows = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line.startswith("| ")]
+    told = sorted((row[-6], row[-2]) for row in rows if "leak" not in row and "---" not in row)
+    assert told == sorted(
+        (one["method"].replace("_", r"\_"), one["leak"].partition(":")[0]) for one in everything(board)
+    )
     latex = run("leaderboard", "pku-i2iqa", "-d", "quality", "--format", "latex", code=0).out
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 0
     done = run("leaderboard", "pku-i2iqa", "--format", "csv", "--json", code=2).json()
@@ -204,4 +226,4 @@ def test_markdown_and_latex(run: Command) -> None:
 
 def test_a_database_without_results_says_so(run: Command) -> None:
     data = run("leaderboard", "demo", "--json", code=0).json()["data"]
-    assert data == {"database": "demo", "rankings": [], "beside": []}
+    assert data == {"database": "demo", "rankings": [], "beside": [], "notes": []}

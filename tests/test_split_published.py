@@ -269,6 +269,11 @@ def test_across_databases(home: Command) -> None:
     assert found["pairs"][1]["overlap"]["prompt"]["shared"] == 0
     done = home("split", "audit", "pku-i2iqa", "authors", "--against", "pku-aigiqa-4k", "--fail-on", "prompt", code=4)
     assert "pku-aigiqa-4k" in done.err
+    records = [line.split("\t") for line in done.out.splitlines()]
+    assert [(cells[1], cells[2], cells[-1].partition(":")[0]) for cells in records] == [
+        ("train", "pku-aigiqa-4k", "leaky"), ("test", "pku-aigiqa-4k", "leaky"),
+    ]  # fmt: skip
+    assert all(f"share a prompt with {cells[1]}" in cells[-1] and ";" not in cells[-1] for cells in records), "its own"
     home("split", "audit", "agiqa3k", "--against", "aigciqa2023", "--fail-on", "any", code=0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aigiqa_cli.cli.page import Page
 from aigiqa_cli.cli.terminal import Terminal
-from aigiqa_cli.partitions import KINDS, Audited, Overlap, percent_in_words, worst
+from aigiqa_cli.partitions import KINDS, Audited, Overlap, judge, percent_in_words, worst
 from aigiqa_cli.partitions.made import Made
 from aigiqa_cli.steps.split import Listed
 from aigiqa_cli.steps.split_audit import Audit
@@ -72,12 +72,13 @@ def _share(found: Overlap) -> str:
 
 
 def audited(terminal: Terminal, found: Audit) -> None:
-    """split, a, b, percent_b of each kind (empty: not compared), verdict."""
+    """split, a, b, percent_b of each kind (empty: not compared), verdict (across databases: that of the pair)."""
     if not terminal.out_is_terminal:
         for each in found.splits:
             for pair in each.pairs:
                 shares = [_share(pair.overlap[kind]) for kind in KINDS]
-                terminal.record(each.name, pair.a, pair.b, *shares, each.verdict.text)
+                verdict = judge([pair]) if each.across else each.verdict
+                terminal.record(each.name, pair.a, pair.b, *shares, verdict.text)
         return
     page = Page(terminal)
     first = _names(found)

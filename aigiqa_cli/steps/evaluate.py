@@ -167,7 +167,8 @@ class Check:
 def check(context: Context, name: str, line: str, request: Request) -> Check:
     """Compute the result of a signature again; its split, dimension and group are taken from it.
 
-    Raises RefusedInput if the line is no signature, UsageFault if it is of another database or its split is not here.
+    Raises RefusedInput if the line is no signature, UsageFault if it is of another database or its split is not here,
+    or if the request asks for another dimension or group.
     """
     stated = signatures.parse(line)
     if name and name != stated["db"]:
@@ -177,6 +178,13 @@ def check(context: Context, name: str, line: str, request: Request) -> Check:
             phase="PLAN",
         )
     by, _, key = stated["group"].partition("=")
+    for option, given, pinned in (("-d", ",".join(request.dimensions), stated["dim"]), ("--by", request.by, by)):
+        if given and given != pinned:
+            raise UsageFault(
+                f"{option} {given} is not what the signature pins: {pinned or 'nothing'}",
+                hint=f"leave out {option}: dimension and group are those of the signature",
+                phase="PLAN",
+            )
     wanted = replace(
         request,
         dimensions=(stated["dim"],),

@@ -62,6 +62,11 @@ class Entry:
     rank: int | None = None
     reason: str = ""
 
+    @property
+    def split_name(self) -> str:
+        """The split without the digest that tells files of one name apart."""
+        return self.protocol.split.rpartition(" ")[0] if self.own else self.protocol.split
+
     def as_json(self) -> dict[str, Any]:
         names = ("method", "srcc", "plcc", "krcc", "rank", "n", "own", "source", "signature", "note", "leak", "reason")
         told = {name: getattr(self, name) for name in names}
@@ -71,11 +76,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """`rankings`: entries of one protocol, best first; `beside`: those that cannot be ranked, each with its reason."""
+    """`rankings`: entries of one protocol, best first; `beside`: those that cannot be ranked, each with its reason;
+    `notes`: what was given twice."""
 
     database: str
     rankings: tuple[tuple[Protocol, tuple[Entry, ...]], ...]
     beside: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         rankings = [
@@ -89,7 +96,8 @@ class Leaderboard:
             }
             for protocol, entries in self.rankings
         ]
-        return {"database": self.database, "rankings": rankings, "beside": [entry.as_json() for entry in self.beside]}
+        beside = [entry.as_json() for entry in self.beside]
+        return {"database": self.database, "rankings": rankings, "beside": beside, "notes": list(self.notes)}
 
 
 def leaderboard(
@@ -101,12 +109,13 @@ def leaderboard(
     """
     here = opened(context.root, database.id) if state_of(context.root, database.id).present else None
     entries = [_published(context, database, result, here) for result in database.results]
-    entries += [entry for path in added for entry in _own(path, database.id, here)]
+    own, notes = _once([entry for path in added for entry in _own(path, database.id, here)])
+    entries += own
     if dimensions:
         entries = [entry for entry in entries if entry.protocol.dimension in dimensions]
         if not entries:
             raise UsageFault(f"{database.id} has no results for {', '.join(dimensions)}", hint="leave out --dimension")
-    return Leaderboard(database.id, *_ranked(entries))
+    return Leaderboard(database.id, *_ranked(entries), notes)
 
 
 def _published(context: Context, database: Database, result: Published, here: Opened | None) -> Entry:
@@ -184,6 +193,18 @@ def _own(path: Path, database: str, here: Opened | None) -> list[Entry]:
             )
         )
     return entries
+
+
+def _once(entries: Sequence[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
+    """The same result of the same model counts once: a rank must not come from a file that was given twice."""
+    kept: dict[tuple[str, str], Entry] = {}
+    notes = []
+    for entry in entries:
+        first = kept.setdefault((entry.method, entry.signature), entry)
+        if first is not entry:
+            where = f"{entry.method}, {entry.protocol.dimension}"
+            notes.append(f"{where}: the result in {entry.source} is that in {first.source} and counts once")
+    return list(kept.values()), tuple(notes)
 
 
 def _split_key(result: Mapping[str, Any]) -> str:

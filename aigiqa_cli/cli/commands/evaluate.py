@@ -78,6 +78,12 @@ def evaluate(
         raise UsageFault(f"there is no format {form!r}", hint=f"formats: {', '.join(FORMATS)}", phase="PLAN")
     if desk.options.json and form != "table":
         raise UsageFault("--json is a format of its own", hint="leave out --format or --json", phase="PLAN")
+    if signature and (ignored := _beside_check(form, main, compat, compare)):
+        raise UsageFault(
+            f"--check does not go with {', '.join(ignored)}",
+            hint="leave these out: it computes the result of the signature and nothing else",
+            phase="PLAN",
+        )
     if signature and not predictions:
         database, predictions = "", database  # the signature names the database
     if not predictions:
@@ -112,12 +118,17 @@ def evaluate(
     return Answer(done.as_json(), show, fault=done.fault)
 
 
+def _beside_check(form: str, main: str, compat: str, compare: bool | None) -> list[str]:
+    given = {"--format": form != "table", "--main": main, "--compat": compat, "--compare": compare}
+    return [name for name, value in given.items() if value]
+
+
 def _source(word: str) -> Path | io.BytesIO:
     return io.BytesIO(sys.stdin.buffer.read()) if word == STDIN else Path(word).expanduser()
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 def _modes(text: str) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ def leaderboard(
     board = made(desk.context, known, [path.expanduser() for path in add or ()], dimensions)
 
     def show(terminal: Terminal) -> None:
+        for note in board.notes:
+            terminal.note(note)
         if not (board.rankings or board.beside):
             terminal.note(f"no published result of {board.database} is known; --add FILE adds evaluations of yours")
         if form == "table":

@@ -94,10 +94,12 @@ def make(
     desk: Desk,
     database: OneDatabase,
     *,
-    by: Annotated[str, typer.Option(metavar="KEY", help=f"What stays on one side: {', '.join(BY)}.")] = "prompt",
+    by: Annotated[str, typer.Option(metavar="KEY", help=f"What stays on one side: {', '.join(BY)}; else prompt.")] = "",
     ratio: Annotated[str, typer.Option(metavar="A:B[:C]", help="train:test or train:val:test; else 8:1:1.")] = "",
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="So many different splits.")] = 1,
-    seed: Annotated[int, typer.Option(metavar="S", min=0, help="The same seed gives the same splits anywhere.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", min=0, help="The same seed gives the same splits anywhere; else 0.")
+    ] = None,
     folds: Annotated[int, typer.Option(metavar="K", min=0, help="K folds: every image is tested once.")] = 0,
     leave_one_out: Annotated[
         str, typer.Option("--leave-one-out", metavar="generator", help="One split for each generator, tested alone.")
@@ -210,23 +212,29 @@ def _both(first: Answer, then: Any) -> Any:
     return both
 
 
-def _recipe(by: str, ratio: str, repeats: int, seed: int, folds: int, leave_one_out: str) -> Recipe:
+def _recipe(by: str, ratio: str, repeats: int, seed: int | None, folds: int, leave_one_out: str) -> Recipe:
     problem, hint = "", ""
-    if by not in BY:
+    given = {"--by": by, "--ratio": ratio, "--repeats": repeats > 1, "--seed": seed is not None, "--folds": folds}
+    ignored = [name for name, value in given.items() if value]
+    if by not in ("", *BY):
         problem, hint = f"--by {by} is not known", f"one of: {', '.join(BY)}"
     elif leave_one_out not in ("", "generator"):
         problem, hint = f"--leave-one-out {leave_one_out} is not known", "--leave-one-out generator"
-    elif leave_one_out and (ratio or folds or repeats > 1):
-        problem, hint = "--leave-one-out goes with no ratio, folds or repeats", "there is one way to do it"
+    elif leave_one_out and ignored:
+        problem = f"--leave-one-out does not go with {', '.join(ignored)}"
+        hint = "leave these out: each generator is tested once, and there is one way to do it"
     elif folds and ratio:
         problem, hint = "--folds and --ratio are two ways to divide", "leave out one of the two"
-    elif folds == 1 or repeats * max(folds, 1) > MAX_MADE:
-        problem, hint = f"so many splits are not to be made: {folds} folds, {repeats} repeats", f"2 to {MAX_MADE}"
+    elif folds == 1:
+        problem, hint = "--folds 1 divides nothing", f"--folds 2 to {MAX_MADE}, or --ratio"
+    elif repeats * max(folds, 1) > MAX_MADE:
+        problem = f"{repeats * max(folds, 1):,} splits are too many for one command: {repeats} repeats"
+        problem, hint = problem + (f" of {folds} folds" if folds else ""), f"at most {MAX_MADE:,}"
     elif ratio and not RATIO.fullmatch(ratio):
         problem, hint = f"{ratio!r} is no ratio", "such as 8:2 or 8:1:1"
     if problem:
         raise UsageFault(problem, hint=hint, phase="PLAN")
-    return Recipe(by, _whole(ratio or "8:1:1"), seed, repeats, folds, leave_one_out)
+    return Recipe(by or "prompt", _whole(ratio or "8:1:1"), seed or 0, repeats, folds, leave_one_out)
 
 
 def _whole(ratio: str) -> tuple[int, ...]:

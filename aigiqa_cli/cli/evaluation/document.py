@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from aigiqa_cli.cli.evaluation.fields import FIELDS, flat, number, with_interval
+from aigiqa_cli.cli.evaluation.fields import as_printed, fields_of, flat, number, with_interval
 from aigiqa_cli.cli.evaluation.table import CEILING, FLOORS
 from aigiqa_cli.measuring.results import Result
 
@@ -23,21 +23,26 @@ _LATEX = {
 
 
 def to_csv(done: Evaluation) -> str:
-    """One row a result, FIELDS as header, every digit; RFC 4180 with LF."""
+    """One row a result, under the names of `fields_of`, every digit; RFC 4180 with LF."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
+    writer.writerow(fields_of(done.results))
     writer.writerows(flat(result) for result in done.results)
     return text.getvalue()
 
 
 def to_markdown(done: Evaluation) -> str:
-    """One table for each dimension, and below it the signatures."""
+    """One table for each dimension, and below it what other code prints, and the signatures."""
     lines: list[str] = []
-    for caption, rows, signatures in _tables(done):
+    for caption, rows, others, signatures in _tables(done):
         lines += [f"**{markdown(caption)}**", "", bar(TITLES), bar(["---", *["---:"] * (len(TITLES) - 1)])]
         lines += [bar([markdown(cell) for cell in row]) for row in rows]
-        lines += ["", *(f"`{signature}`  " for signature in signatures), ""]
+        lines += [
+            "",
+            *(f"{markdown(other)}  " for other in others),
+            *(f"`{signature}`  " for signature in signatures),
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -52,7 +57,7 @@ def markdown(text: str) -> str:
 def to_latex(done: Evaluation) -> str:
     """The same for LaTeX with the package booktabs; signatures as comments."""
     lines: list[str] = []
-    for caption, rows, signatures in _tables(done):
+    for caption, rows, others, signatures in _tables(done):
         lines += [
             r"\begin{table}",
             f"\\caption{{{latex(caption)}}}",
@@ -60,7 +65,8 @@ def to_latex(done: Evaluation) -> str:
         ]
         lines += [r"\toprule", " & ".join(TITLES) + r" \\", r"\midrule"]
         lines += [" & ".join(latex(cell) for cell in row) + r" \\" for row in rows]
-        lines += [r"\bottomrule", r"\end{tabular}", *(f"% {signature}" for signature in signatures), r"\end{table}", ""]
+        lines += [r"\bottomrule", r"\end{tabular}", *(f"\\par {latex(other)}" for other in others)]
+        lines += [*(f"% {signature}" for signature in signatures), r"\end{table}", ""]
     return "\n".join(lines)
 
 
@@ -68,17 +74,20 @@ def latex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in text).replace("\n", " ")
 
 
-def _tables(done: Evaluation) -> Iterator[tuple[str, list[Sequence[str]], list[str]]]:
-    """(caption, rows, signatures) for each dimension: floor, models, ceiling, then folds and groups."""
+def _tables(done: Evaluation) -> Iterator[tuple[str, list[Sequence[str]], list[str], list[str]]]:
+    """(caption, rows, what other code prints, signatures) for each dimension: floor, models, ceiling, then folds and
+    groups. The caption says whether the split leaks."""
     wholes = [result for result in done.results if result.group is None]
     for dimension, members in groupby(wholes, key=lambda one: one.cover.dimension):
         of_it = list(members)
         below = [one for one in done.results if one.group and one.cover.dimension == dimension]
         first = of_it[0]
         caption = f"{done.origin.database}, {dimension}, {first.cover.label or 'every image with a score'}"
+        caption += f" ({first.leak})" if first.leak else ""
         rows = [*_bounds(first), *(_row(one.model, one) for one in of_it), *_ceiling(first)]
         rows += [_row(f"{one.model}, {one.group.shown or one.group.key}", one) for one in below if one.group]
-        yield caption, rows, [one.signature for one in of_it]
+        others = [f"{one.model} {printed}" for one in of_it for printed in as_printed(one)]
+        yield caption, rows, others, [one.signature for one in of_it]
 
 
 def _row(name: str, result: Result) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aigiqa_cli.measuring.results import Result
@@ -15,8 +15,14 @@ FIELDS = (
 PLACES = 4
 
 
+def fields_of(results: Sequence[Result]) -> tuple[str, ...]:
+    """FIELDS, and after them `compat.MODE.NAME` for each value of the compatibility modes that were asked for."""
+    modes = results[0].measured.compat if results else {}
+    return (*FIELDS, *(f"compat.{mode}.{name}" for mode, printed in modes.items() for name in printed))
+
+
 def flat(result: Result) -> list[str]:
-    """The cells of FIELDS: numbers digit for digit, nothing where there is no value."""
+    """The cells of `fields_of`: numbers digit for digit, nothing where there is no value."""
     data = result.as_json()
     low, high = (data["ci95"] or {}).get("srcc", (None, None))
     group = data["group"] or {"by": "", "key": ""}
@@ -34,7 +40,15 @@ def flat(result: Result) -> list[str]:
         },
         "main": (data["main"] or {}).get("value"),
     }
-    return [_exactly(values[name]) for name in FIELDS]
+    printed = (value for mode in result.measured.compat.values() for value in mode.values())
+    return [*(_exactly(values[name]) for name in FIELDS), *map(_exactly, printed)]
+
+
+def as_printed(result: Result) -> Iterator[str]:
+    """What other code prints for the same predictions, a sentence for each compatibility mode."""
+    for mode, printed in result.measured.compat.items():
+        values = ", ".join(f"{key} {'fails' if value is None else number(value)}" for key, value in printed.items())
+        yield f"as {mode} prints it: {values}"
 
 
 def _exactly(value: Any) -> str:

@@ -20,6 +20,7 @@ FIELDS = (
     "signature", "note", "reason",
 )  # fmt: skip
 TITLES = ("", "method", "SRCC", "PLCC", "source")
+DOCUMENT = ("", "method", "SRCC", "PLCC", "split", "leak", "source")
 
 
 def show(terminal: Terminal, board: Leaderboard) -> None:
@@ -37,8 +38,6 @@ def show(terminal: Terminal, board: Leaderboard) -> None:
             columns[-1] = Column("note", wrap=True)
             rows = [[*cells[:-1], entry.note] for cells, entry in zip(rows, entries, strict=True)]
         terminal.table(columns, rows)
-    if not board.rankings and not board.beside:
-        terminal.note(f"no published result of {board.database} is known")
 
 
 def _sections(board: Leaderboard) -> Iterator[tuple[str, str, Sequence[Entry]]]:
@@ -48,7 +47,8 @@ def _sections(board: Leaderboard) -> Iterator[tuple[str, str, Sequence[Entry]]]:
         yield f"{protocol.dimension} · {entries[0].said}", aside, entries
     reasons: dict[tuple[str, str], list[Entry]] = {}
     for entry in board.beside:
-        reasons.setdefault((entry.protocol.dimension, entry.reason), []).append(entry)
+        known = f"; {entry.leak}" if entry.protocol.split and entry.leak else ""
+        reasons.setdefault((entry.protocol.dimension, entry.reason + known), []).append(entry)
     for (dimension, reason), others in reasons.items():
         yield f"{dimension} · not ranked", reason, sorted(others, key=lambda one: -(one.srcc or -1.0))
 
@@ -57,6 +57,12 @@ def _cells(entry: Entry) -> list[str]:
     method = f"{entry.method} (own)" if entry.own else entry.method
     rank = str(entry.rank) if entry.rank else ""
     return [rank, method, number(entry.srcc), number(entry.plcc), entry.source]
+
+
+def _documented(entry: Entry) -> list[str]:
+    """The cells of DOCUMENT: in a paper each row says by itself what it was measured on."""
+    rank, method, srcc, plcc, source = _cells(entry)
+    return [rank, method, srcc, plcc, entry.split_name or "-", entry.leak.partition(":")[0] or "-", source]
 
 
 def _records(board: Leaderboard) -> Iterator[list[str]]:
@@ -78,13 +84,9 @@ def to_csv(board: Leaderboard) -> str:
 def to_markdown(board: Leaderboard) -> str:
     lines: list[str] = []
     for title, aside, entries in _sections(board):
-        lines += [
-            f"**{markdown(title)}** ({markdown(aside)})",
-            "",
-            bar(TITLES),
-            bar(["---:", "---", "---:", "---:", "---"]),
-        ]
-        lines += [*(bar([markdown(cell) for cell in _cells(entry)]) for entry in entries), ""]
+        lines += [f"**{markdown(title)}** ({markdown(aside)})", "", bar(DOCUMENT)]
+        lines += [bar(["---:", "---", "---:", "---:", "---", "---", "---"])]
+        lines += [*(bar([markdown(cell) for cell in _documented(entry)]) for entry in entries), ""]
     return "\n".join(lines)
 
 
@@ -94,11 +96,11 @@ def to_latex(board: Leaderboard) -> str:
         lines += [
             r"\begin{table}",
             f"\\caption{{{latex(f'{title} ({aside})')}}}",
-            r"\begin{tabular}{rlrrl}",
+            r"\begin{tabular}{rlrrlll}",
             r"\toprule",
         ]
-        lines += [" & ".join(TITLES) + r" \\", r"\midrule"]
-        lines += [" & ".join(latex(cell) for cell in _cells(entry)) + r" \\" for entry in entries]
+        lines += [" & ".join(DOCUMENT) + r" \\", r"\midrule"]
+        lines += [" & ".join(latex(cell) for cell in _documented(entry)) + r" \\" for entry in entries]
         lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
     return "\n".join(lines)
 

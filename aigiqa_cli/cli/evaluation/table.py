@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from aigiqa_cli.cli.evaluation.fields import flat, half_width, number, with_interval
+from aigiqa_cli.cli.evaluation.fields import as_printed, flat, half_width, number, with_interval
 from aigiqa_cli.cli.page import Page
 from aigiqa_cli.cli.terminal import Column, Terminal
 from aigiqa_cli.measuring.contest import Pair
@@ -134,9 +134,8 @@ def _words(page: Page, result: Result, name: str) -> None:
     page.text(name + ", ".join(more) if more else "", 2, hang=4)
     if measured.main:
         page.text(f"{name}main score {measured.main['name']}: {number(measured.main['value'])}", 2, "bold", hang=4)
-    for mode, printed in measured.compat.items():
-        values = ", ".join(f"{key} {'fails' if value is None else number(value)}" for key, value in printed.items())
-        page.text(f"{name}as {mode} prints it: {values}", 2, hang=4)
+    for sentence_ in as_printed(result):
+        page.text(name + sentence_, 2, hang=4)
     if result.cover.missing:
         page.text(f"{name}{result.cover.missing} images have no prediction and are left out", 2, "yellow", hang=4)
 
