@@ -175,6 +175,23 @@ def run(box: Box, tmp_path: Path) -> Command:
     return Command(box, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the synthetic database, made once; tests work on copies."""
+    base = tmp_path_factory.mktemp("ready")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(base), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "aigiqa_cli", "--root", str(base / "root"), "fetch", "demo"]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=LIMIT)
+    return base / "root"
+
+
+@pytest.fixture
+def installed(run: Command, ready: Path) -> Command:
+    """The command at a root of its own, in which the synthetic database is installed."""
+    shutil.copytree(ready, run.root)
+    return run
+
+
 @pytest.fixture
 def at_box(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """This very process meets the box: its environment, and no connection kept from an earlier test."""

@@ -22,7 +22,7 @@ from pathlib import Path
 import invariants
 import pyarrow.parquet as pq
 import pytest
-from conftest import LIMIT, REPOSITORY, Command, kill
+from conftest import LIMIT, Command, kill
 from doubles import Box, Fault
 from doubles.fault_server import Site
 from tiny import TINY_COMMIT, TINY_HOST, TINY_REPOSITORY, small_labels, tiny_manifest
@@ -51,22 +51,6 @@ FINDING = {"database", "path", "problem", "expected", "found"}
 SHARE = {"kind", "url", "code", "name", "bytes", "sha256", "note", "state", "next"}
 RESULT = {"database", "result", "error"}
 ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069]")
-
-
-@pytest.fixture(scope="session")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the synthetic database, made once; tests work on copies."""
-    base = tmp_path_factory.mktemp("ready")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(base), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "aigiqa_cli", "--root", str(base / "root"), "fetch", "demo"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=LIMIT)
-    return base / "root"
-
-
-@pytest.fixture
-def installed(run: Command, ready: Path) -> Command:
-    shutil.copytree(ready, run.root)
-    return run
 
 
 def picture(number: int) -> bytes:
@@ -210,8 +194,8 @@ def test_json_when_it_works(installed: Command, tmp_path: Path, name: str) -> No
     if name == "import":
         shutil.copytree(installed.root / "demo", tmp_path / "copy" / "demo")
     if name == "evaluate":
-        names = installed("export", "demo", "--columns", "image_id,bytes", code=0).out
-        (tmp_path / "copy.csv").write_text(names.replace("bytes", "model"), encoding="utf-8")
+        names = installed("export", "demo", "--columns", "image_id,row", code=0).out
+        (tmp_path / "copy.csv").write_text(names.replace("row", "model", 1), encoding="utf-8")
     done = installed(*words, "--json", code=0)
     found = envelope_of(done.out)
     assert (found["command"], found["status"], found["error"]) == (name, "ok", None)
