@@ -270,20 +270,3 @@ def replica_online(
 def built_in() -> Callable[[str], str]:
     """Text of a built-in manifest."""
     return lambda name: (REPOSITORY / "manifests" / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the synthetic database, made once; tests work on copies."""
-    base = tmp_path_factory.mktemp("ready")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(base), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "aigiqa_cli", "--root", str(base / "root"), "fetch", "demo"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=LIMIT)
-    return base / "root"
-
-
-@pytest.fixture
-def installed(run: Command, ready: Path) -> Command:
-    """`run`, with the synthetic database installed."""
-    shutil.copytree(ready, run.root)
-    return run
