@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "digests", "machine", "reporting", "redaction", "names", "owners", "patterns", "pointers"}),
     frozenset(
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
-         "bibtex", "synthetic", "signatures", "evaluating"}
+         "bibtex", "synthetic", "signatures", "evaluating", "gallery"}
     ),
     frozenset({"states", "selecting", "obtaining", "installing", "restoring", "examining", "watching", "context", "partitions",
          "predictions", "measuring"}),
@@ -298,7 +298,7 @@ def test_the_readme_starts_with_two_commands_and_the_machine_runs_the_second(rea
     assert second[0] in re.sub(r"\\\n\s*", "", runner.read_text(encoding="utf-8"))
 
 
-def test_the_wheel_holds_manifests_and_types(tmp_path: Path) -> None:
+def test_the_wheel_holds_manifests_types_and_the_page(tmp_path: Path) -> None:
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("hatchling is not importable here, so no wheel is built without a network")
     if importlib.util.find_spec("pip") is None:
@@ -312,6 +312,10 @@ def test_the_wheel_holds_manifests_and_types(tmp_path: Path) -> None:
         names = set(archive.namelist())
         for manifest in (REPOSITORY / "manifests").glob("*.yaml"):
             assert archive.read(f"aigiqa_cli/manifests/{manifest.name}") == manifest.read_bytes()
+        page = sorted((PACKAGE / "gallery" / "page").iterdir())
+        assert {"page.html", "gallery.css", "gallery.js"} <= {path.name for path in page}
+        for path in page:
+            assert archive.read(f"aigiqa_cli/gallery/page/{path.name}") == path.read_bytes()
     assert {f"aigiqa_cli/{place(module)}" for module in MODULES} <= names
     assert "aigiqa_cli/py.typed" in names
     strays = {name for name in names if not name.startswith("aigiqa_cli/") and ".dist-info/" not in name}

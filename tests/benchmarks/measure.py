@@ -218,14 +218,19 @@ def describe(rows: Sequence[Row]) -> str:
                 row.name,
                 _seconds(row.a),
                 _seconds(row.b),
-                "" if row.value is None else f"{row.value:.2f}" if row.unit == "ratio" else f"{row.value:.0f} MB",
+                "" if row.value is None else _with_unit(f"{row.value:.2f}", f"{row.value:.0f}", row.unit),
                 f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else "",
-                "" if row.target is None else f"{row.target:g}" + ("" if row.unit == "ratio" else " MB"),
+                "" if row.target is None else _with_unit(f"{row.target:g}", f"{row.target:g}", row.unit),
                 row.verdict,
             )
         )
     widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _with_unit(exact: str, rounded: str, unit: str) -> str:
+    """Ratios and seconds with two decimals, megabytes and milliseconds without."""
+    return exact if unit == "ratio" else f"{exact if unit == 's' else rounded} {unit}"
 
 
 def _seconds(times: Sequence[float]) -> str:

@@ -9,6 +9,7 @@ COMMANDS: dict[str, str] = {
     "import": "aigiqa_cli.cli.commands.import_",
     "verify": "aigiqa_cli.cli.commands.verify",
     "export": "aigiqa_cli.cli.commands.export",
+    "gallery": "aigiqa_cli.cli.commands.gallery",
     "evaluate": "aigiqa_cli.cli.commands.evaluate",
     "leaderboard": "aigiqa_cli.cli.commands.leaderboard",
     "split": "aigiqa_cli.cli.commands.split",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from aigiqa_cli import signatures
-from aigiqa_cli.cli.commands.options import complete_ids
+from aigiqa_cli.cli.commands.options import complete_ids, predictions_from, words
 from aigiqa_cli.cli.desk import Answer, Desk, command
 from aigiqa_cli.cli.evaluation import document, table
 from aigiqa_cli.cli.terminal import Terminal
@@ -21,7 +18,6 @@ from aigiqa_cli.steps.evaluate import Check, Request, check
 from aigiqa_cli.steps.evaluate import evaluate as evaluate_predictions
 
 FORMATS = ("table", *document.WRITERS)
-STDIN = "-"
 
 
 def evaluate(
@@ -93,11 +89,11 @@ def evaluate(
     stated = signatures.parse(signature)["db"] if signature else ""
     name = desk.installed_names([database or stated])[0]
     request = Request(
-        _source(predictions),
-        _words(dimension),
+        predictions_from(predictions),
+        words(dimension),
         split,
         by,
-        Wishes(image_column, _words(model)),
+        Wishes(image_column, words(model)),
         Effort(resamples, seed, _modes(compat), _main(main)),
         compare,
         allow_missing,
@@ -123,20 +119,12 @@ def _beside_check(form: str, main: str, compat: str, compare: bool | None) -> li
     return [name for name, value in given.items() if value]
 
 
-def _source(word: str) -> Path | io.BytesIO:
-    return io.BytesIO(sys.stdin.buffer.read()) if word == STDIN else Path(word).expanduser()
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-
-
 def _modes(text: str) -> tuple[str, ...]:
     if not text:
         return ()
     from aigiqa_cli.evaluating.compat import MODES
 
-    wished = tuple(MODES) if text == "all" else _words(text)
+    wished = tuple(MODES) if text == "all" else words(text)
     for word in wished:
         if word not in MODES:
             raise UsageFault(f"there is no mode {word!r}", hint=f"modes: {', '.join(MODES)}, all", phase="PLAN")

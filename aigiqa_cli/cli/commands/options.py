@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+STDIN = "-"
 
 
 def complete_ids(incomplete: str) -> list[str]:
@@ -12,6 +17,16 @@ def complete_ids(incomplete: str) -> list[str]:
     from aigiqa_cli.manifest.catalogue import Catalogue
 
     return [name for name in Catalogue().entries if name.startswith(incomplete)]
+
+
+def predictions_from(word: str) -> Path | io.BytesIO:
+    """A file, or all of stdin."""
+    return io.BytesIO(sys.stdin.buffer.read()) if word == STDIN else Path(word).expanduser()
+
+
+def words(text: str) -> tuple[str, ...]:
+    """What an option lists with commas, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 OneDatabase = Annotated[str, typer.Argument(metavar="DB", help="A database.", autocompletion=complete_ids)]
