@@ -31,8 +31,9 @@ SHAPES = {
 }
 
 
-def load(path: Path, *, generators: set[str] | None = None) -> Database:
-    """Read one manifest. `generators` are the known slugs; None skips that check."""
+def load(path: Path, *, generators: set[str] | None = None, of: str = "") -> Database:
+    """Read one manifest. `generators` are the known slugs; None skips that check. `of` is the id that it must state;
+    by default the name of the file says it."""
     from aigiqa_cli.manifest.models import SCHEMA, Database
 
     located = read(path.read_bytes())
@@ -45,7 +46,7 @@ def load(path: Path, *, generators: set[str] | None = None) -> Database:
             raise _refusal(path, [fault], hint="please upgrade: pip install --upgrade aigiqa")
         database, model_faults = _validate(Database, located)
         faults += model_faults
-        faults += _identity_faults(path, located)
+        faults += _identity_faults(path, of or path.stem, located)
         faults += _vocabulary_faults(located, generators)
     elif not faults:
         faults.append(YamlFault(1, "not a manifest", "a map of keys", type(located.data).__name__))
@@ -190,9 +191,9 @@ def _inner(annotation: Any) -> Any:
     return None
 
 
-def _identity_faults(path: Path, located: Located) -> list[YamlFault]:
+def _identity_faults(path: Path, wanted: str, located: Located) -> list[YamlFault]:
     stated = located.data.get("id")
-    if isinstance(stated, str) and stated != path.stem:
+    if isinstance(stated, str) and stated != wanted:
         return [YamlFault(located.line(("id",)), "the file name must be the id", f"{stated}.yaml", path.name, "id")]
     return []
 

@@ -88,9 +88,7 @@ class Bench:
         """The manifest that the database was built from, if it is to be had; else the present one."""
         installed = self.context.root.folder(self.name) / MANIFEST
         if MANIFEST not in self.lost and sha256_file(installed)[0] == self.record.manifest_sha256:
-            copy = self.folder() / f"{self.name}.yaml"
-            copy.write_bytes(installed.read_bytes())
-            return load(copy)
+            return load(installed, of=self.name)
         return self.present
 
     @cached_property
