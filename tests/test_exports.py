@@ -1,4 +1,5 @@
-"""Exports: the index in csv, tsv, jsonl and parquet, read back by other people's readers."""
+"""Exports that are one file: the contract of all of them, and the index in csv, tsv, jsonl, parquet, arrow and feather,
+read back by other people's readers."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from itertools import islice
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -21,10 +23,13 @@ from hypothesis import strategies as st
 
 from aigiqa_cli import __version__, exports
 from aigiqa_cli.errors import IntegrityFault, MachineFault, UsageFault
-from aigiqa_cli.exports import FORMATS, export, selection
+from aigiqa_cli.exports import FORMATS, Wanted, selection
+from aigiqa_cli.exports import export as export_wanted
 from aigiqa_cli.exports.columns import choose
 from aigiqa_cli.index import COLUMNS, KINDS, read_rows, write_rows
 
+FILES = [name for name, form in FORMATS.items() if form.write]
+TABLES = ["csv", "tsv", "jsonl", "parquet", "arrow", "feather"]
 NUMBERS = [column for column, kind in KINDS.items() if kind == "number"]
 INTEGERS = [column for column, kind in KINDS.items() if kind == "integer"]
 TEXTS = [column for column, kind in KINDS.items() if kind == "text"]
@@ -63,11 +68,33 @@ def rows():
     ]
 
 
+def rated(place: int) -> dict[str, str]:
+    """A row that every format can hold."""
+    return image(
+        place,
+        reference_path="someset/references/r.png",
+        prompt_id="0" * 12,
+        mos_alignment=f"{place % 7}.5",
+        score_alignment="0.5",
+    )
+
+
+def export(rows, columns, name, target, *, exact=False) -> int:
+    return export_wanted(rows, Wanted(columns, exact, "quality"), name, target)
+
+
 def written(rows, name, *, columns=COLUMNS, exact=False) -> bytes:
     target = io.BytesIO()
     assert export(rows, columns, name, target, exact=exact) == len(rows)
     assert not target.closed
     return target.getvalue()
+
+
+def opened(content: bytes, name: str) -> pa.Table:
+    """Read back by PyArrow."""
+    if name == "parquet":
+        return pq.read_table(io.BytesIO(content))
+    return (pa.ipc.open_stream if name == "arrow" else pa.ipc.open_file)(content).read_all()
 
 
 def select(rows, *, where="", columns=(), scale=""):
@@ -81,29 +108,33 @@ def kept(rows, where: str) -> list[str]:
 # --- the contract that every format keeps -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_format_is_registered_by_its_own_name(name):
-    assert FORMATS[name].name == name
-    assert FORMATS[name].suffix == f".{name}"
-    assert FORMATS[name].to_stdout_by_default is not FORMATS[name].binary
+def test_formats_are_registered_by_their_own_names():
+    assert [form.name for form in FORMATS.values()] == list(FORMATS)
+    assert all(bool(form.write) is not bool(form.fill) for form in FORMATS.values())
+    assert {name for name, form in FORMATS.items() if form.binary} == {"parquet", "arrow", "feather"}
+    assert all(FORMATS[name].suffix == f".{name}" for name in TABLES)
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_file_and_stream_get_the_same_bytes(name, rows, tmp_path):
+@pytest.mark.parametrize("name", FILES)
+def test_file_and_stream_get_the_same_bytes(name, tmp_path):
+    rows = [rated(place) for place in range(5)]
     target = tmp_path / f"out.{name}"
-    assert export(iter(rows), COLUMNS, name, target) == len(rows)
-    assert target.read_bytes() == written(rows, name)
+    count = export(iter(rows), COLUMNS, name, target)
+    assert count == (10 if name.startswith("pairs") else 5)
+    stream = io.BytesIO()
+    assert export(rows, COLUMNS, name, stream) == count
+    assert target.read_bytes() == stream.getvalue()
     assert os.listdir(tmp_path) == [target.name]
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_new_file_has_the_permissions_of_any_new_file(name, rows, tmp_path):
-    export(rows, COLUMNS, name, tmp_path / "out")
+@pytest.mark.parametrize("name", FILES)
+def test_a_new_file_has_the_permissions_of_any_new_file(name, tmp_path):
+    export([rated(0)], COLUMNS, name, tmp_path / "out")
     (tmp_path / "plain").touch()
     assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("before", [None, b"the former export"])
 @pytest.mark.parametrize("failure", [RuntimeError("half way"), KeyboardInterrupt()])
 def test_failing_rows_leave_the_folder_as_it_was(name, before, failure, tmp_path):
@@ -112,8 +143,8 @@ def test_failing_rows_leave_the_folder_as_it_was(name, before, failure, tmp_path
         target.write_bytes(before)
 
     def failing():
-        for place in range(70_000 if name == "parquet" else 50):
-            yield image(place)
+        for place in range({"parquet": 70_000, "arrow": 5_000, "feather": 5_000}.get(name, 50)):
+            yield rated(place)
         raise failure
 
     with pytest.raises(type(failure)):
@@ -126,15 +157,17 @@ def test_no_rows_still_make_a_valid_file():
     assert written([], "csv").decode() == ",".join(COLUMNS) + "\n"
     assert written([], "tsv").decode() == "\t".join(COLUMNS) + "\n"
     assert written([], "jsonl") == b""
-    table = pq.read_table(io.BytesIO(written([], "parquet")))
-    assert (table.num_rows, table.column_names) == (0, list(COLUMNS))
+    for name in ("parquet", "arrow", "feather"):
+        table = opened(written([], name), name)
+        assert (table.num_rows, table.column_names) == (0, list(COLUMNS))
+    assert json.loads(written([], "llava")) == json.loads(written([], "q-align")) == []
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", TABLES)
 def test_only_the_chosen_columns_in_the_chosen_order(name, rows):
     content = written(rows, name, columns=("prompt", "mos_quality", "database"))
-    if name == "parquet":
-        names = pq.read_table(io.BytesIO(content)).column_names
+    if FORMATS[name].binary:
+        names = opened(content, name).column_names
     elif name == "jsonl":
         names = list(json.loads(content.splitlines()[0]))
     else:
@@ -142,8 +175,9 @@ def test_only_the_chosen_columns_in_the_chosen_order(name, rows):
     assert names == ["prompt", "mos_quality", "database"]
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_pipe_gets_the_same_bytes(name, rows):
+@pytest.mark.parametrize("name", FILES)
+def test_a_pipe_gets_the_same_bytes(name):
+    rows = [rated(0)]
     reader, writer = os.pipe()
     chunks = []
 
@@ -156,14 +190,16 @@ def test_a_pipe_gets_the_same_bytes(name, rows):
     with os.fdopen(writer, "wb") as stream:
         export(rows, COLUMNS, name, stream)
     thread.join()
-    assert chunks == [written(rows, name)]
+    expected = io.BytesIO()
+    export(rows, COLUMNS, name, expected)
+    assert chunks == [expected.getvalue()]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("pairs")])  # these hold all rows first
 def test_a_reader_that_goes_away_is_a_broken_pipe(name):
     reader, writer = os.pipe()
     os.close(reader)
-    endless = (image(place) for place in range(10**9))
+    endless = (rated(place) for place in range(10**9))
     stream = os.fdopen(writer, "wb")
     with pytest.raises(BrokenPipeError):
         export(endless, COLUMNS, name, stream)
@@ -380,6 +416,20 @@ def test_parquet_is_typed_for_pyarrow_pandas_and_duckdb(rows, tmp_path):
     answer = duckdb.sql(f"SELECT typeof(mos_quality), typeof(bytes), typeof(prompt), max(bytes) OVER () FROM '{path}'")
     assert answer.fetchall()[0] == ("DOUBLE", "BIGINT", "VARCHAR", 9007199254740993)
     assert duckdb.sql(f"SELECT prompt FROM '{path}'").fetchall() == [(row["prompt"],) for row in rows]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_arrow_and_feather_hold_the_table_of_parquet(exact, rows, tmp_path):
+    expected = opened(written(rows, "parquet", exact=exact), "parquet")
+    for name in ("arrow", "feather"):
+        found = opened(written(rows, name, exact=exact), name)
+        assert found.equals(expected)
+        assert found.schema.metadata[b"aigiqa"] == __version__.encode()
+    path = tmp_path / "out.feather"
+    path.write_bytes(written(rows, "feather", exact=exact))
+    frame = pd.read_feather(path)
+    assert frame["prompt"].tolist() == [row["prompt"] for row in rows]
+    assert frame["mos_quality"].isna().tolist() == [False, False, True, False, False]
 
 
 def test_exact_adds_the_published_text_after_all_columns(rows):
@@ -648,7 +698,10 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 
 def test_public_names():
-    assert set(exports.__all__) == {"FORMATS", "Format", "Row", "Scale", "export", "whole_target"}
+    assert set(exports.__all__) == {
+        "FORMATS", "Format", "Plan", "Row", "Scale", "Source", "Wanted", "export", "export_folder", "named", "plan",
+        "whole_target",
+    }  # fmt: skip
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0"]

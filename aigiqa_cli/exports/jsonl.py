@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
 
 from aigiqa_cli.exports.columns import Row, cells, integer, json_object, number, plan
+from aigiqa_cli.exports.wanted import Wanted
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def write_jsonl(rows: Iterable[Row], columns: Sequence[str], stream: BinaryIO, _exact: bool = False) -> int:
-    """Fields by the kind of their column, in the order of `columns`:
+def write_jsonl(rows: Iterable[Row], wanted: Wanted, stream: BinaryIO) -> int:
+    """One object a line, as `objects` makes them."""
+    line = objects(wanted.columns)
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the answer
+        stream.write((line(row) + "\n").encode())
+    return count
+
+
+def objects(columns: Sequence[str]) -> Callable[[Row], str]:
+    """What makes the JSON object of a row. Fields by the kind of their column, in the order of `columns`:
 
     text     a string, "" where empty
     number   a JSON number with the digits of the index (`3.50` stays `3.50`), null where empty;
@@ -24,11 +34,11 @@ def write_jsonl(rows: Iterable[Row], columns: Sequence[str], stream: BinaryIO, _
     """
     conversions = {"text": _quoted, "number": _number, "integer": _integer, "json": json_object}
     steps, keys = plan(columns, conversions), [_quoted(column) + ":" for column in columns]
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the answer
-        fields = [f"{key}{value}" for key, value in zip(keys, cells(row, steps), strict=True)]
-        stream.write(("{" + ",".join(fields) + "}\n").encode())
-    return count
+
+    def line(row: Row) -> str:
+        return "{" + ",".join([f"{key}{value}" for key, value in zip(keys, cells(row, steps), strict=True)]) + "}"
+
+    return line
 
 
 def _number(text: str) -> str:

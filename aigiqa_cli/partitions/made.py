@@ -11,7 +11,7 @@ from typing import Any
 from aigiqa_cli import __version__
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import UsageFault
-from aigiqa_cli.exports import whole_target
+from aigiqa_cli.exports.whole import whole_target
 from aigiqa_cli.partitions.auditing import Audited
 from aigiqa_cli.partitions.making import Recipe
 from aigiqa_cli.partitions.partition import Partition, csv_of

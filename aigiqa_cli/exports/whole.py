@@ -1,0 +1,99 @@
+"""Files and folders that a person has chosen as targets: they appear whole or not at all, and durably."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from aigiqa_cli.errors import MachineFault, UsageFault
+from aigiqa_cli.machine import machine_faults
+from aigiqa_cli.names import shortened
+from aigiqa_cli.store.durable import flush_tree, fsync_folder
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+
+
+@contextmanager
+def whole_target(target: Path) -> Iterator[BinaryIO]:
+    """A stream to a file that a person has chosen: it appears whole or not at all, and durably.
+
+    UsageFault where it can never be, MachineFault where it cannot be written.
+    """
+    if target.is_dir() or not target.parent.is_dir():
+        what = "is a folder" if target.is_dir() else "is in a folder that does not exist"
+        raise UsageFault(f"{target} {what}", hint="name a file in an existing folder")
+    try:
+        with _whole(target) as stream:
+            yield stream
+    except OSError as error:
+        raise MachineFault(f"the export to {target} failed: {error.strerror or error}") from error
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[BinaryIO]:
+    """A stream whose bytes are at `target` once the block has ended well, and nowhere otherwise."""
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        with open(target, "wb") as stream:
+            yield stream
+        return
+    target = target.resolve()  # a link stays a link to the new file
+    part = _beside(target)
+    try:
+        with open(part, "xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        raise
+    fsync_folder(target.parent)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which stands at `target` once the block has ended well; otherwise nothing of it is left.
+
+    A run that is killed leaves a hidden folder `.NAME.….part` beside the target, which nobody takes for finished.
+    UsageFault where something is at `target` already, MachineFault where it cannot be written.
+    """
+    refuse_taken(target)
+    target = target.absolute()
+    part = _beside(target)
+    with machine_faults(f"the export to {target} failed", phase="PUBLISH", place=target.parent):
+        try:
+            part.mkdir()
+            yield part
+            flush_tree(part)
+            os.rename(part, target)
+        except BaseException as error:
+            shutil.rmtree(part, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in _TAKEN and error.filename2 == str(target):
+                raise _taken(target) from error
+            raise
+        fsync_folder(target.parent)
+
+
+def refuse_taken(target: Path) -> None:
+    """Raise UsageFault unless a folder can appear at `target`: nothing is there, or an empty folder."""
+    if not target.absolute().parent.is_dir():
+        raise UsageFault(f"{target} is in a folder that does not exist", hint="name a folder in an existing one")
+    if os.path.lexists(target) and (not target.is_dir() or target.is_symlink() or any(target.iterdir())):
+        raise _taken(target)
+
+
+def _taken(target: Path) -> UsageFault:
+    what = "is not empty" if target.is_dir() else "is no folder"
+    return UsageFault(f"{target} {what}", hint="choose a new folder with -o; nothing there is replaced", phase="PLAN")
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{shortened(target.name, 200)}.{secrets.token_hex(6)}.part")
