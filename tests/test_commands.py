@@ -33,6 +33,7 @@ COMMANDS = (
     "fetch",
     "import",
     "verify",
+    "stats",
     "export",
     "gallery",
     "split",
@@ -157,6 +158,7 @@ GOOD: dict[str, list[str]] = {
     "fetch": ["fetch", "demo"],
     "import": ["import", "demo", "{root}/demo"],
     "verify": ["verify"],
+    "stats": ["stats"],
     "export": ["export", "demo", "-o", "out.csv"],
     "gallery": ["gallery", "demo", "-o", "out.html"],
     "split": ["split", "list", "demo"],
@@ -176,6 +178,7 @@ BAD: dict[str, list[str]] = {
     "fetch": ["fetch", "no-such-thing"],
     "import": ["import", "/no/such/file"],
     "verify": ["verify", "--surplus"],
+    "stats": ["stats", "demo", "--by", "colour"],
     "export": ["export", "demo", "--format", "xml"],
     "gallery": ["gallery", "demo"],
     "split": ["split", "show", "demo"],
@@ -203,7 +206,7 @@ def test_json_when_it_works(installed: Command, tmp_path: Path, name: str) -> No
     found = envelope_of(done.out)
     assert (found["command"], found["status"], found["error"]) == (name, "ok", None)
     assert found["data"] is not None
-    if name in ("fetch", "import", "verify", "remove"):
+    if name in ("fetch", "import", "verify", "remove", "stats"):
         assert isinstance(found["data"], list)
         assert [set(result) for result in found["data"]] == [RESULT]
 

@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "digests", "machine", "reporting", "redaction", "names", "owners", "patterns", "pointers"}),
     frozenset(
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
-         "bibtex", "synthetic", "signatures", "evaluating", "gallery"}
+         "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}
     ),
     frozenset({"states", "selecting", "obtaining", "installing", "restoring", "examining", "watching", "context", "partitions",
          "predictions", "measuring"}),
@@ -37,7 +37,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 HEAVY = frozenset(
     {"pandas", "openpyxl", "requests", "gdown", "huggingface_hub", "modelscope", "modelscope_hub", "pyarrow", "scipy",
-     "PIL", "numpy", "py7zr", "rarfile"}
+     "PIL", "numpy", "py7zr", "rarfile", "matplotlib"}
 )  # fmt: skip
 # Both are requests' own half of the transport; nobody imports them before the first connection (see the test).
 ON_REQUESTS = {"transport/answer.py", "transport/connection.py"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,15 +84,18 @@ class Selection:
 
 
 def _by_key(rows: Sequence[Row], by: str) -> dict[str, list[Row]]:
-    column = _COLUMN.get(by, by)
     found: dict[str, list[Row]] = {}
     for row in rows:
-        key = _extra_text(row, by) if by.startswith(EXTRA) else row[column]
-        found.setdefault(key, []).append(row)
+        found.setdefault(key_of(row, by), []).append(row)
     return found
 
 
-def _extra_text(row: Row, word: str) -> str:
+def key_of(row: Mapping[str, str], by: str) -> str:
+    """The group of a row by one of GROUPINGS, or by the field FIELD of `extra`; "" where it has none."""
+    return _extra_text(row, by) if by.startswith(EXTRA) else row[_COLUMN.get(by, by)]
+
+
+def _extra_text(row: Mapping[str, str], word: str) -> str:
     value: Any = json.loads(row["extra"] or "{}").get(word.removeprefix(EXTRA), "")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

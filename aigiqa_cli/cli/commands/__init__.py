@@ -8,6 +8,7 @@ COMMANDS: dict[str, str] = {
     "fetch": "aigiqa_cli.cli.commands.fetch",
     "import": "aigiqa_cli.cli.commands.import_",
     "verify": "aigiqa_cli.cli.commands.verify",
+    "stats": "aigiqa_cli.cli.commands.stats",
     "export": "aigiqa_cli.cli.commands.export",
     "gallery": "aigiqa_cli.cli.commands.gallery",
     "evaluate": "aigiqa_cli.cli.commands.evaluate",
