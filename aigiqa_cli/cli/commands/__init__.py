@@ -9,6 +9,7 @@ COMMANDS: dict[str, str] = {
     "import": "aigiqa_cli.cli.commands.import_",
     "verify": "aigiqa_cli.cli.commands.verify",
     "stats": "aigiqa_cli.cli.commands.stats",
+    "compare": "aigiqa_cli.cli.commands.compare",
     "export": "aigiqa_cli.cli.commands.export",
     "gallery": "aigiqa_cli.cli.commands.gallery",
     "evaluate": "aigiqa_cli.cli.commands.evaluate",
