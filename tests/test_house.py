@@ -277,6 +277,15 @@ def test_every_dependency_stands_in_the_readme_with_its_reason(readme: str) -> N
     assert dependencies() <= {canonical(name) for name in rows}
 
 
+def test_the_pictures_of_the_readme_are_here_small_and_load_nothing(readme: str) -> None:
+    pictures = [REPOSITORY / found for found in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)]
+    assert pictures
+    for picture in pictures:
+        assert picture.stat().st_size < 100_000
+        if picture.suffix == ".svg":
+            assert not re.findall(r"""(?:href|src)=|url\(["']?http|@import""", picture.read_text(encoding="utf-8"))
+
+
 def blocks(readme: str) -> list[list[str]]:
     """The commands of every fenced shell block, continued lines joined, comments left out."""
     found = re.findall(r"^```(?:bash|sh|shell|console)\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
