@@ -22,6 +22,11 @@ from test_listing import flat, seen
 from aigiqa_cli import __version__
 from aigiqa_cli.evaluating.coefficients import rmse
 from aigiqa_cli.evaluating.fits import isotonic, logistic
+from aigiqa_cli.index import COLUMNS
+from aigiqa_cli.measuring.lacking import lacking
+from aigiqa_cli.measuring.results import Cover, Origin, Result
+from aigiqa_cli.measuring.selection import Selection
+from aigiqa_cli.measuring.values import Effort, measure
 
 DB = "demo"
 SPLIT = "authors"
@@ -224,7 +229,7 @@ def test_a_coefficient_that_cannot_be_had_is_an_error_beside_what_can(home, rows
     assert told.out.count("\n") == 2, "one record each, as always"
 
 
-def test_too_few_images_and_equal_scores_are_errors_of_the_selection(home, rows, scores, table, tmp_path) -> None:
+def test_too_few_images_are_an_error_of_the_selection(home, rows, table, tmp_path) -> None:
     (tmp_path / "four.txt").write_text("".join(f"{row['image_id']}\n" for row in rows[:4]))
     words = ("-d", "quality", "--resamples", 0, "--model", "near")
     done = home("evaluate", DB, table, "--split", tmp_path / "four.txt", *words, code=5)
@@ -232,7 +237,23 @@ def test_too_few_images_and_equal_scores_are_errors_of_the_selection(home, rows,
     assert "at least 5 images" in done.err
     (tmp_path / "one.txt").write_text(f"{rows[0]['image_id']}\n")
     done = home("evaluate", DB, table, "--split", tmp_path / "one.txt", *words, code=5)
-    assert "no srcc, krcc, plcc, plcc_isotonic: 1 images, at least 2 are needed" in done.err
+    assert "no srcc, krcc, plcc, plcc_isotonic: 1 image, at least 2 are needed" in done.err
+    assert "at least 5 images" in done.err
+
+
+def test_equal_scores_are_an_error_that_asks_for_other_images() -> None:
+    blank = dict.fromkeys(COLUMNS, "") | {"mos_quality": "3", "score_quality": "0.6"}
+    rows = tuple(blank | {"image_id": f"{n}.png", "prompt_id": f"p{n}"} for n in range(8))
+    selection = Selection("quality", rows)
+    measured = measure(selection, np.arange(8.0), None, Effort(resamples=0))
+    used = {row["image_id"]: float(n) for n, row in enumerate(rows)}
+    result = Result(Origin("some", "0" * 64, list(used)), "m", Cover((selection,)), measured, [used])
+    fault = lacking([result], ["p.csv"])
+    assert fault
+    assert fault.message.startswith("m, quality: no srcc, krcc, plcc, ")
+    assert fault.message.endswith(": all scores are equal")
+    assert "different scores" in fault.hint
+    assert fault.exit_code == 5
 
 
 def test_a_fold_without_a_value_is_named(home, rows, scores, family, tmp_path) -> None:
@@ -240,8 +261,13 @@ def test_a_fold_without_a_value_is_named(home, rows, scores, family, tmp_path) -
     same = {row["image_id"] for n, row in enumerate(rows) if n % 11 == 3 or n % 3 == 0}
     flat_ = {image: 1.0 if image in same else value for image, value in scores["near"].items()}
     path = written(tmp_path / "flat.csv", {"flat": flat_})
-    done = home("evaluate", DB, path, "-s", family, "-d", "quality", "--resamples", 0, "--json", code=5).json()
+    words = ("-d", "quality", "--compat", "pyiqa", "--main", "vquala", "--resamples", 0, "--json")
+    done = home("evaluate", DB, path, "-s", family, *words, code=5).json()
     assert "in file:fold-4.csv: all predictions are equal" in done["error"]["message"]
+    whole = done["data"]["results"][0]
+    assert (whole["compat"]["pyiqa"]["srcc"], whole["main"]["value"]) == (None, None)
+    assert whole["reasons"]["compat.pyiqa.srcc"] == "in file:fold-4.csv: all predictions are equal"
+    assert whole["reasons"]["main"] == "in file:fold-4.csv: vquala needs srcc, plcc"
     assert len(results(done["data"], model="flat")) == 12
 
 
@@ -473,6 +499,9 @@ def test_dimensions_and_fields_of_extra(home, table, tmp_path) -> None:
     ).json()["data"]
     assert {"by": "extra.category", "key": "landscape"} in [one["group"] for one in grouped["results"]]
     assert "generator, setting" in home("evaluate", DB, table, "--by", "colour", code=2).err
+    done = home("evaluate", DB, table, "--by", "extra.colour", code=2)
+    assert "no image of demo has extra.colour" in done.err
+    assert "groups here: generator, setting, prompt, task, reference, extra.category" in done.err
 
 
 # --- ways in ----------------------------------------------------------------------------------------------------
@@ -832,4 +861,5 @@ def test_rows_that_are_no_numbers_are_named(home: Command, rows: Rows, tmp_path:
     path = tmp_path / "bad.csv"
     lines = [f"{row['image_id']},{'error' if at % 3 else at}" for at, row in enumerate(rows)]
     path.write_text("image,score\n" + "\n".join(lines) + "\n")
-    assert "bad.csv:3 holds 'error'" in home("evaluate", DB, path, code=5).err
+    problem = f"bad.csv:3: score of {rows[1]['image_id']} is no finite number: 'error'"
+    assert problem in home("evaluate", DB, path, code=5).err

@@ -191,6 +191,16 @@ def test_several_models_and_what_is_no_model():
     assert taken(csv_of(lines), Wishes(models=("mos_quality",))).models == ("mos_quality",)
 
 
+@pytest.mark.parametrize("name", ["id", "Index", "no"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_of_rows_are_no_model(name, first):
+    counted = [(name, "image", "m"), *((n, i, s) for n, (i, s) in enumerate(SCORES.items(), first))]
+    found = taken(csv_of(counted))
+    assert (found.models, found.ignored) == (("m",), (name,))
+    assert taken(csv_of([("image", "m"), *((i, n) for n, i in enumerate(IMAGES))])).models == ("m",)
+    assert taken(csv_of([(name, "image"), *((n * n, i) for n, i in enumerate(IMAGES))])).models == (name,)
+
+
 def test_the_image_column_can_be_said():
     lines = [("first", "second", "m"), ("0.png", "1.png", 1), ("2.png", "0.png", 2)]
     assert taken(csv_of(lines)).image_column == "first"

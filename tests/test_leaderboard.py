@@ -189,6 +189,14 @@ def test_what_is_no_evaluation_is_refused(run: Command, tmp_path: Path, content:
     assert "some.json is no evaluation" in done["error"]["message"]
 
 
+def test_an_evaluation_holds_no_NaN(run: Command, tmp_path: Path) -> None:
+    run("fetch", "demo", code=0)
+    path = evaluation(run, tmp_path, 0.1, "-s", "authors", "-d", "quality")
+    stated = json.loads(path.read_text())["data"]["results"][0]["srcc"]
+    path.write_text(path.read_text().replace(f'"srcc": {stated!r}', '"srcc": NaN', 1))
+    assert "is no evaluation" in run("leaderboard", "demo", "--add", path, code=5).err
+
+
 def test_an_evaluation_of_another_database_is_refused(run: Command, tmp_path: Path) -> None:
     run("fetch", "demo", code=0)
     path = evaluation(run, tmp_path, 0.1)

@@ -295,6 +295,7 @@ def test_fail_on(installed: Command) -> None:
 def test_what_cannot_be_audited(installed: Command) -> None:
     names = [row["image_id"] for row in index(installed)]
     (installed.work / "a.txt").write_text("\n".join(names))
+    (installed.work / "empty.txt").write_text("\n")
     (installed.work / "foreign.csv").write_text("name\nAttnGAN_normal_000.jpg\nAttnGAN_normal_001.jpg\n")
     for words, code, told in (
         (["a.txt"], 2, "one side alone"),
@@ -307,6 +308,9 @@ def test_what_cannot_be_audited(installed: Command) -> None:
         (["a.txt:val", "a.txt"], 2, "no part"),
         (["a.txt", "foreign.csv"], 5, "aigiqa fetch agiqa3k --labels-only"),
         (["demo", "authors", "--against", "agiqa3k"], 2, "agiqa3k"),
+        (["demo", "authors", "--against", "demo"], 2, "compares demo with itself"),
+        (["a.txt", "--against", "demo"], 2, "compares demo with itself"),
+        (["empty.txt", "a.txt", "--database", "demo"], 5, "a list of images, one a line"),
     ):
         assert told in installed("split", "audit", *words, code=code).err, words
 

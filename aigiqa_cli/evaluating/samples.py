@@ -34,7 +34,8 @@ def paired(*values: ArrayLike, least: int = 2) -> tuple[Floats, ...]:
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("expected finite numbers")
     if arrays[0].size < least:
-        raise Undefined(f"{arrays[0].size} images, at least {least} are needed")
+        size = arrays[0].size
+        raise Undefined(f"{size} image{'' if size == 1 else 's'}, at least {least} are needed")
     return arrays
 
 

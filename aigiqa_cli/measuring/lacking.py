@@ -52,10 +52,10 @@ def _lacks(result: Result) -> Iterator[tuple[list[str], str]]:
 def _advice(result: Result, models: Sequence[str]) -> str:
     others = [model for model in dict.fromkeys(models) if model != result.model]
     without = f"; --model {','.join(others)} leaves it out" if others else ""
-    if any(len(set(selection.mos.tolist())) == 1 for selection in result.cover.selections):
-        return "images with different scores: another --dimension, or --split NAME:PART"
     if any(len(selection.rows) < LEAST for selection in result.cover.selections):
         return f"at least {LEAST} images: a larger part, --split NAME:PART, or another --dimension"
+    if any(len(set(selection.mos.tolist())) == 1 for selection in result.cover.selections):
+        return "images with different scores: another --dimension, or --split NAME:PART"
     if any(len(set(scores.values())) == 1 for scores in result.scores):
         return f"one number for every image orders nothing: correct the predictions of {result.model}{without}"
     return f"look at the predictions of {result.model}: their size, and whether they order the images at all{without}"

@@ -36,6 +36,10 @@ def together(folds: Mapping[str, Measured]) -> tuple[Measured, dict[str, Any]]:
     mean.main = mean_of([one.main for one in every])
     mean.floor = topped(mean_of([one.floor for one in every]))  # of the means, not the mean of each fold's best
     mean.ceiling = mean_of([one.ceiling for one in every])
+    for fold, one in folds.items():
+        for name in one.reasons:
+            if name == "main" or name.startswith("compat."):
+                mean.reasons.setdefault(name, f"in {fold}: {one.reasons[name]}")
     for name in ("floor", "ceiling"):
         reasons = [one.reasons[name] for one in every if name in one.reasons]
         mean.reasons |= {name: reasons[0]} if reasons else {}

@@ -100,11 +100,24 @@ def _extra_text(row: Mapping[str, str], word: str) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def demand_grouping(word: str) -> None:
-    """Raises UsageFault unless images can be grouped by this."""
+def demand_word(word: str) -> None:
+    """Raises UsageFault unless this names something that images of some database can be grouped by."""
     if word not in GROUPINGS and not (word.startswith(EXTRA) and word != EXTRA):
         raise UsageFault(
             f"there are no groups by {word!r}", hint=f"groups: {', '.join(GROUPINGS)}, extra.FIELD", phase="PLAN"
+        )
+
+
+def demand_grouping(rows: Sequence[Row], word: str, database: str) -> None:
+    """Raises UsageFault unless images can be grouped by this, and some image has it."""
+    demand_word(word)
+    if not any(_by_key(rows, word)):
+        known = [name for name in GROUPINGS if any(_by_key(rows, name))]
+        fields = {EXTRA + name for row in rows for name in json.loads(row["extra"] or "{}")}
+        raise UsageFault(
+            f"no image of {database} has {word}",
+            hint=f"groups here: {', '.join([*known, *sorted(fields)])}",
+            phase="PLAN",
         )
 
 

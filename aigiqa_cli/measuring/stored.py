@@ -28,7 +28,7 @@ def read_evaluation(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {error.strerror}", hint="check its name and rights", phase="PLAN"
         ) from error
     try:
-        content = json.loads(text) if len(text) <= MAX_BYTES else None
+        content = json.loads(text, parse_constant=_no_number) if len(text) <= MAX_BYTES else None
     except (ValueError, RecursionError):
         content = None
     data = content.get("data") if isinstance(content, dict) else None
@@ -37,6 +37,10 @@ def read_evaluation(path: Path) -> dict[str, Any]:
             f"{path.name} is no evaluation", hint="aigiqa evaluate DB PREDICTIONS --json > FILE", phase="PLAN"
         )
     return data
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _is_evaluation(data: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from aigiqa_cli.errors import Finding, RefusedInput
 
 MAX_BYTES = 256 << 20
 MAX_CELL = 1 << 20
+HINT = "a split is a list of images, one a line, or a csv, tsv, json or jsonl file with a column of them"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def refusal(name: str, line: int, problem: str, expected: str = "", found: str =
     where = f"{name}:{line}" if line else name
     detail = f" (expected {expected}{f', found {found}' if found else ''})" if expected else ""
     finding = Finding("", where, problem, expected, found)
-    return RefusedInput(f"{where}: {problem}{detail}", phase="CHECK", findings=[finding])
+    return RefusedInput(f"{where}: {problem}{detail}", hint=HINT, phase="CHECK", findings=[finding])
 
 
 def _delimited(name: str, text: str, delimiter: str) -> Sheet | None:

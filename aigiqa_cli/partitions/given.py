@@ -11,7 +11,7 @@ from aigiqa_cli.errors import RefusedInput, UsageFault
 from aigiqa_cli.installing.matching import is_image_of
 from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.manifest.catalogue import Catalogue
-from aigiqa_cli.partitions.cells import sheets
+from aigiqa_cli.partitions.cells import HINT, sheets
 from aigiqa_cli.partitions.naming import looks_like_a_picture
 from aigiqa_cli.partitions.opened import Opened
 from aigiqa_cli.partitions.partition import Partition, part_in, part_named
@@ -100,7 +100,7 @@ def _candidates(path: Path, data: bytes, known: Sequence[Opened], catalogue: Cat
     most = max(count for count, _ in counts)
     if most[0]:
         return [base for count, base in counts if count == most]
-    hint = "--database DB says which is meant; aigiqa list shows what there is"
+    hint = HINT if len(known) == 1 else "--database DB says which is meant; aigiqa list shows what there is"
     if likely := _likely(path, data, catalogue, {base.id for base in known}):
         hint = f"its names look like those of {likely}: aigiqa fetch {likely} --labels-only"
     names = ", ".join(base.id for base in known)

@@ -17,6 +17,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re
 NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+", re.ASCII)
 POSITION = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")  # the row numbers that data frames write
+COUNTER = re.compile(r"id|idx|index|no|nr|number|row", re.IGNORECASE)  # row numbers too, if the rows are counted there
 
 MAX_LISTED = 20
 
@@ -156,11 +157,17 @@ def _model_columns(table: PredictionTable, at: int, wishes: Wishes) -> tuple[lis
             continue
         filled = [text for _, cells in table.rows if (text := cells[column].strip())]
         numbers = sum(bool(NUMBER.fullmatch(text) or NOT_FINITE.fullmatch(text)) for text in filled)
-        if name in COLUMNS or POSITION.fullmatch(name) or numbers * 2 <= len(filled):
+        counts = bool(COUNTER.fullmatch(name)) and _counts(filled)
+        if name in COLUMNS or POSITION.fullmatch(name) or counts or numbers * 2 <= len(filled):
             ignored.append(name)
         else:
             models.append(column)
     return models, tuple(ignored)
+
+
+def _counts(texts: Sequence[str]) -> bool:
+    """Are these 0, 1, 2, … or 1, 2, 3, …?"""
+    return any(all(text == str(n) for n, text in enumerate(texts, first)) for first in (0, 1))
 
 
 def _fault_id(findings: Sequence[Finding]) -> str:

@@ -72,7 +72,7 @@ def evaluate(context: Context, name: str, request: Request) -> Evaluation:
     """
     here = opened(context.root, name)
     if request.by:
-        demand_grouping(request.by)
+        demand_grouping(here.rows, request.by, name)
     for dimension in request.dimensions:
         demand_dimension(here.rows, dimension, name)
     chosen = folds(context.root, here.record, here.names, request.split)

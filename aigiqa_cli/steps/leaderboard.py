@@ -197,10 +197,10 @@ def _own(path: Path, database: str, here: Opened | None) -> list[Entry]:
 
 def _once(entries: Sequence[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
     """The same result of the same model counts once: a rank must not come from a file that was given twice."""
-    kept: dict[tuple[str, str], Entry] = {}
+    kept: dict[Entry, Entry] = {}
     notes = []
     for entry in entries:
-        first = kept.setdefault((entry.method, entry.signature), entry)
+        first = kept.setdefault(replace(entry, source=""), entry)
         if first is not entry:
             where = f"{entry.method}, {entry.protocol.dimension}"
             notes.append(f"{where}: the result in {entry.source} is that in {first.source} and counts once")

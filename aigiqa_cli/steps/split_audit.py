@@ -137,6 +137,7 @@ def split_audit(context: Context, question: Question) -> Audit:
     if not name:
         raise UsageFault("nothing to audit", hint="aigiqa split audit DB SPLIT, or A.csv B.csv", phase="PLAN")
     here = opened(context.root, name)
+    _refuse_itself(here.id, against)
     split = words[1] if len(words) > 1 else ""
     if not split and not against:
         raise UsageFault(
@@ -168,6 +169,8 @@ def _of_files(context: Context, question: Question, files: list[Path], name: str
     if not known:
         raise UsageFault("nothing is installed", hint="aigiqa list shows what can be fetched", phase="PLAN")
     given = assigned(files, known, context.catalogue)
+    for each in given:
+        _refuse_itself(each.database.id, against)
     found = Audit(_ids([*(each.database for each in given), *against]), given)
     if len(given) > 1:
         sides = named_sides(given)
@@ -180,6 +183,17 @@ def _of_files(context: Context, question: Question, files: list[Path], name: str
 
 def _ids(used: Iterable[Opened]) -> list[str]:
     return list(dict.fromkeys(each.id for each in used))
+
+
+def _refuse_itself(name: str, against: list[Opened]) -> None:
+    """A part of a database is in that database: a leak that says nothing."""
+    if name in {each.id for each in against}:
+        raise UsageFault(
+            f"--against {name} compares {name} with itself",
+            hint="leave it out: the sides of a split are compared with one another",
+            database=name,
+            phase="PLAN",
+        )
 
 
 def _compared(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -19,9 +19,11 @@ def complete_ids(incomplete: str) -> list[str]:
     return [name for name in Catalogue().entries if name.startswith(incomplete)]
 
 
-def predictions_from(word: str) -> Path | io.BytesIO:
-    """A file, or all of stdin."""
-    return io.BytesIO(sys.stdin.buffer.read()) if word == STDIN else Path(word).expanduser()
+def predictions_from(word: str) -> Path | BinaryIO:
+    """A file, or stdin."""
+    if word != STDIN:
+        return Path(word).expanduser()
+    return sys.stdin.buffer if sys.stdin else io.BytesIO()
 
 
 def words(text: str) -> tuple[str, ...]:

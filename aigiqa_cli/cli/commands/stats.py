@@ -12,7 +12,7 @@ from aigiqa_cli.cli.statistics import plot as figure
 from aigiqa_cli.cli.statistics import records, table
 from aigiqa_cli.cli.terminal import Terminal
 from aigiqa_cli.exports.selection import matching
-from aigiqa_cli.measuring.selection import GROUPINGS, demand_grouping
+from aigiqa_cli.measuring.selection import GROUPINGS, demand_word
 from aigiqa_cli.selecting import chosen
 from aigiqa_cli.steps.stats import Statistics
 from aigiqa_cli.steps.stats import stats as described
@@ -49,7 +49,7 @@ def stats(
     target = figure.demand(plot) if plot else None
     words = tuple(word.strip() for word in by.split(",") if word.strip())
     for word in words:
-        demand_grouping(word)
+        demand_word(word)
     if where:
         matching((), where)  # a bad expression is one fault, not one for each database
     names = [record.database for record in chosen(desk.context.root, desk.installed_names(databases or ()))]
