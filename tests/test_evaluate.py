@@ -676,6 +676,9 @@ def test_a_person_sees_floor_models_and_words(home, table, width) -> None:
     )  # fmt: skip
     at = [text.index(word) for word in told]
     assert at == sorted(at), told
+    assert "no RMSE beyond rater noise, outlier ratio: the number of raters is not known" in text, (
+        "one reason, one line"
+    )
     for model in ("near", "far away"):
         (row,) = [line for line in lines if re.match(rf" ?{model} +-?[01]\.", line)]
         assert " ±" in row.replace("\u00a0", " "), "an interval stands beside its value"

@@ -141,13 +141,17 @@ def _words(page: Page, result: Result, name: str) -> None:
 
 
 def _reasons(page: Page, results: Sequence[Result]) -> None:
-    """Why there is no number; once where it holds for all models."""
-    told: dict[str, list[str]] = {}
+    """Why there is no number; once for all numbers of one reason, and where it holds for all models without them."""
+    models: dict[tuple[str, str], list[str]] = {}
     for result in results:
         for key, why in result.measured.reasons.items():
-            told.setdefault(f"no {TERMS.get(key, key)}: {why}", []).append(result.model)
-    for text, models in told.items():
-        page.text(text if len(models) == len(results) else f"{', '.join(models)}: {text}", 2, "dim", hang=4)
+            models.setdefault((TERMS.get(key, key), why), []).append(result.model)
+    told: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (term, why), those in models.items():
+        told.setdefault((why, tuple(those)), []).append(term)
+    for (why, owners), terms in told.items():
+        text = f"no {', '.join(terms)}: {why}"
+        page.text(text if len(owners) == len(results) else f"{', '.join(owners)}: {text}", 2, "dim", hang=4)
 
 
 def _count(groups: float) -> str:
