@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -356,7 +357,12 @@ def album(tmp_path: Path) -> tuple[list[dict[str, str]], Embedded]:
 
 def copies_in(text: str) -> list[str]:
     reader = Reader(text)
-    return [copy for number in range(2) for copy in json.loads(reader.texts[f"copies-{number}"])]
+    found = []
+    for number in range(2):
+        (block,) = [attributes for _, attributes in reader.elements if attributes.get("id") == f"copies-{number}"]
+        ends = [0, *map(int, str(block["data-ends"]).split(","))]
+        found += [reader.texts[f"copies-{number}"][start:end] for start, end in pairwise(ends)]
+    return found
 
 
 def test_copies_stand_in_the_page_in_order_and_references_after_them(

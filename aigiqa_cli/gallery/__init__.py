@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from aigiqa_cli.errors import Finding
 from aigiqa_cli.gallery.columns import Columns
-from aigiqa_cli.gallery.page import data_block, parts
+from aigiqa_cli.gallery.page import copies_block, data_block, parts
 from aigiqa_cli.gallery.pictures import CHUNK, MIME, SIDES, Embedded, Linked, linked, small_copies
 from aigiqa_cli.gallery.predicted import Model, judged
 from aigiqa_cli.gallery.scales import scale_of, values
@@ -80,7 +80,7 @@ def write(rows: Iterable[Mapping[str, str]], setup: Setup, target: BinaryIO) -> 
         elif place == "copies" and isinstance(source, Embedded):
             for number, copies in enumerate(small_copies(paths, source, findings)):
                 shown += sum(map(bool, copies))
-                target.write(data_block(f"copies-{number}", copies).encode())
+                target.write(copies_block(f"copies-{number}", copies).encode())
         target.write(text.encode())
     return Written(len(columns), shown, tuple(findings))
 

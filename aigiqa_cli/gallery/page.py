@@ -11,8 +11,9 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
 from aigiqa_cli import __version__
@@ -20,7 +21,7 @@ from aigiqa_cli import __version__
 # In the order in which they use one another; together they are one script.
 SCRIPTS = (
     *("elements", "table", "state", "choosing", "pictures", "rows"),
-    *("grid", "prompts", "detail", "ranges", "filters", "keyboard", "gallery"),
+    *("grid", "prompts", "detail", "ranges", "filters", "keyboard", "help", "gallery"),
 )
 PLACE = re.compile(r"<!-- (\w+) -->")
 # Inside <script>, HTML knows `</script`, `<script` and `<!--`; the rest is for readers of other kinds.
@@ -50,6 +51,12 @@ def data_block(identifier: str, value: Any) -> str:
     """An element that holds `value` as JSON and is not run."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
     return f'<script type="application/json" id="{identifier}">{text}</script>\n'
+
+
+def copies_block(identifier: str, copies: Sequence[str]) -> str:
+    """An element that holds base64, one after the other, and where each ends: one is found without reading the rest."""
+    ends = ",".join(map(str, accumulate(map(len, copies))))
+    return f'<script type="text/plain" id="{identifier}" data-ends="{ends}">{"".join(copies)}</script>\n'
 
 
 def _policy(style: str, script: str, *, embedded: bool) -> str:

@@ -105,7 +105,7 @@ def small(data: bytes, side: int) -> bytes:
             plain = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
             plain.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
             kept = profile if len(profile) <= LARGEST_PROFILE else b""
-            plain.save(target, "WEBP", quality=QUALITY, method=4, icc_profile=kept)
+            plain.save(target, "WEBP", quality=QUALITY, method=2, icc_profile=kept)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - decoders raise whatever hostile bytes make them stumble over

@@ -20,7 +20,8 @@ function textTest(table, text) {
   const prompts = table.column("prompt").coded;
   prompts.folded ??= prompts.words.map((word) => word.toLowerCase());
   const there = prompts.folded.map((prompt) => wanted.every((word) => prompt.includes(word)));
-  return (row) => there[prompts.codes[row]] || wanted.every((word) => table.text("image_id", row).toLowerCase().includes(word));
+  table.names ??= Array.from({ length: table.count }, (_, row) => table.text("image_id", row).toLowerCase());
+  return (row) => there[prompts.codes[row]] || wanted.every((word) => table.names[row].includes(word));
 }
 
 /** The tests of a state: each row is judged by all of them, because the counts beside a filter leave that one out. */
@@ -48,7 +49,8 @@ function choose(table, state) {
   const counts = Object.fromEntries(facets.map((facet) => [facet.name, new Int32Array(facet.values.length)]));
   const rows = [];
   for (let row = 0; row < table.count; row++) {
-    let failed = 0, which = "";
+    let failed = 0,
+      which = "";
     for (const test of tests) {
       if (test.passes(row)) continue;
       which = test.name;

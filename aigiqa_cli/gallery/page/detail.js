@@ -44,13 +44,29 @@ class Detail {
     const { view, table } = this.gallery;
     const place = view.placeOf(row);
     const act = (name, text, label, on, disabled) =>
-      el("button", { type: "button", class: "plain", "data-act": name, "aria-label": label, title: label, disabled, on: { click: on } }, text);
+      el(
+        "button",
+        {
+          type: "button",
+          class: "plain",
+          "data-act": name,
+          "aria-label": label,
+          title: label,
+          disabled,
+          on: { click: on },
+        },
+        text,
+      );
     const last = view.order.length - 1;
     return el(
       "header",
       {},
       el("h2", { id: "detail-name" }, table.text("image_id", row)),
-      el("span", { class: "place" }, place < 0 ? "not in this selection" : `${(place + 1).toLocaleString("en")} of ${view.order.length.toLocaleString("en")}`),
+      el(
+        "span",
+        { class: "place" },
+        place < 0 ? "not in this selection" : `${grouped(place + 1)} of ${grouped(view.order.length)}`,
+      ),
       act("before", "‹", "Previous image (left arrow)", () => this.step(-1), place === 0),
       act("after", "›", "Next image (right arrow)", () => this.step(1), place === last),
       act("close", "×", "Close (Esc)", () => this.dialog.close(), false),
@@ -60,7 +76,12 @@ class Detail {
   stage(row) {
     const { table, pictures } = this.gallery;
     const figure = (reference, caption) =>
-      el("figure", {}, pictures.of(row, { reference, alt: caption }), el("figcaption", {}, caption, this.open(row, reference)));
+      el(
+        "figure",
+        {},
+        pictures.of(row, { reference, alt: caption }),
+        el("figcaption", {}, caption, this.open(row, reference)),
+      );
     const paired = table.text("reference_path", row) !== "";
     return el(
       "div",
@@ -71,13 +92,17 @@ class Detail {
         paired ? figure(true, "Reference image") : null,
         figure(false, paired ? "Generated image" : `Image ${table.text("image_id", row)}`),
       ),
-      pictures.linked ? null : el("p", { class: "hint" }, `This page carries copies of at most ${pictures.told.side} pixels a side.`),
+      pictures.linked
+        ? null
+        : el("p", { class: "hint" }, `This page carries copies of at most ${pictures.told.side} pixels a side.`),
       this.strip(row),
     );
   }
 
   open(row, reference) {
-    const address = this.gallery.pictures.address(this.gallery.table.text(reference ? "reference_path" : "image_path", row));
+    const address = this.gallery.pictures.address(
+      this.gallery.table.text(reference ? "reference_path" : "image_path", row),
+    );
     return address ? el("a", { href: address, target: "_blank", rel: "noopener" }, "open the file") : null;
   }
 
@@ -88,18 +113,29 @@ class Detail {
     const others = [];
     for (let other = 0; other < table.count; other++) if (codes[other] === codes[row]) others.push(other);
     if (others.length < 2) return null;
-    const name = (other) => ["generator", "setting", "image_id"].map((column) => table.text(column, other)).filter(Boolean).join(" ");
+    const name = (other) =>
+      ["generator", "setting", "image_id"]
+        .map((column) => table.text(column, other))
+        .filter(Boolean)
+        .join(" ");
     others.sort((a, b) => name(a).localeCompare(name(b), "en", { numeric: true }));
     const around = clamp(others.indexOf(row) - STRIP / 2, 0, Math.max(0, others.length - STRIP));
-    const buttons = others.slice(around, around + STRIP).map((other) =>
-      el(
-        "button",
-        { type: "button", "data-row": other, title: name(other), "aria-current": other === row ? "true" : "false" },
-        pictures.of(other),
-        el("span", {}, table.text("generator", other) || table.text("image_id", other)),
-      ),
+    const buttons = others
+      .slice(around, around + STRIP)
+      .map((other) =>
+        el(
+          "button",
+          { type: "button", "data-row": other, title: name(other), "aria-current": other === row ? "true" : "false" },
+          pictures.of(other),
+          el("span", {}, table.text("generator", other) || table.text("image_id", other)),
+        ),
+      );
+    return el(
+      "section",
+      { class: "strip" },
+      el("h3", {}, `Same prompt · ${plural(others.length, "image")}`),
+      el("div", {}, buttons),
     );
-    return el("section", { class: "strip" }, el("h3", {}, `Same prompt · ${plural(others.length, "image")}`), el("div", {}, buttons));
   }
 
   facts(row) {
@@ -107,7 +143,7 @@ class Detail {
     const prompt = table.text("prompt", row);
     return el(
       "div",
-      { class: "facts" },
+      { class: "facts", role: "region", "aria-label": "Fields", tabindex: 0 },
       prompt ? el("p", { class: "words" }, prompt) : el("p", { class: "words without" }, "no prompt"),
       el("div", { class: "scores" }, scoreLines(table, numbersOf(row))),
       this.predictions(row),
@@ -125,14 +161,20 @@ class Detail {
         const one = model.by[name];
         if (!one || one.map === "none") return `${name}: cannot be compared`;
         const how = one.map === "logistic" ? "logistic fit" : "z-scored";
-        const error = Number.isNaN(one.error[row]) ? "no score to compare with" : `error ${fixed(one.error[row], digits)}`;
+        const error = Number.isNaN(one.error[row])
+          ? "no score to compare with"
+          : `error ${fixed(one.error[row], digits)}`;
         return `${name}: ${fixed(one.moved[row], digits)} (${how}), ${error}`;
       });
       return [`predicts ${model.raw[row]}`, ...on].map((line) => el("div", {}, line));
     };
     return [
       el("h3", {}, "Predictions"),
-      el("dl", { class: "fields" }, table.models.map((model) => [el("dt", {}, model.name), el("dd", {}, says(model))])),
+      el(
+        "dl",
+        { class: "fields" },
+        table.models.map((model) => [el("dt", {}, model.name), el("dd", {}, says(model))]),
+      ),
     ];
   }
 

@@ -21,7 +21,8 @@ function svg(tag, attributes, ...children) {
 }
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+const grouped = (count) => count.toLocaleString("en");
+const plural = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
 const fixed = (value, digits) => (Number.isNaN(value) ? "–" : value.toFixed(digits));
 const NONE = "none"; // what stands for an empty field
 

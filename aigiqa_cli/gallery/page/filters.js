@@ -1,6 +1,13 @@
 // The filters beside the images, and the chips above them that say which are set.
 
-const LABELS = { database: "Database", generator: "Generator", setting: "Setting", split: "Split", task: "Task", flags: "Flags" };
+const LABELS = {
+  database: "Database",
+  generator: "Generator",
+  setting: "Setting",
+  split: "Split",
+  task: "Task",
+  flags: "Flags",
+};
 
 class Filters {
   constructor(gallery) {
@@ -12,23 +19,42 @@ class Filters {
     this.ranges = table.dimensions
       .filter((dimension) => dimension.high > dimension.low)
       .map((dimension) => new Range(dimension, (range) => this.ranged(dimension.name, range)));
-    this.done = el("button", { type: "button", class: "done", on: { click: () => gallery.panel(false) } }, "Show images");
+    this.done = el(
+      "button",
+      { type: "button", class: "done", on: { click: () => gallery.panel(false) } },
+      "Show images",
+    );
     this.node.append(
       el("h2", {}, "Filters"),
       ...this.ranges.map((range) => range.node),
       ...this.lists.map((list) => list.node),
-      this.lists.length || this.ranges.length ? "" : el("p", { class: "hint" }, "All images are alike: there is nothing to filter by."),
+      this.lists.length || this.ranges.length
+        ? ""
+        : el("p", { class: "hint" }, "All images are alike: there is nothing to filter by."),
       this.done,
     );
   }
 
   list(facet) {
     const boxes = facet.values.map((value) => {
-      const box = el("input", { type: "checkbox", value, on: { change: () => this.picked(facet.name, value, box.checked) } });
+      const box = el("input", {
+        type: "checkbox",
+        value,
+        on: { change: () => this.picked(facet.name, value, box.checked) },
+      });
       const count = el("span", { class: "count" });
       return { value, box, count, node: el("label", {}, box, el("span", { class: "value" }, value), count) };
     });
-    const node = el("fieldset", { class: "facet" }, el("legend", {}, LABELS[facet.name]), el("div", {}, boxes.map((one) => one.node)));
+    const node = el(
+      "fieldset",
+      { class: "facet" },
+      el("legend", {}, LABELS[facet.name]),
+      el(
+        "div",
+        {},
+        boxes.map((one) => one.node),
+      ),
+    );
     return { name: facet.name, boxes, node };
   }
 
@@ -52,7 +78,7 @@ class Filters {
     for (const { name, boxes } of this.lists) {
       boxes.forEach(({ value, box, count, node }, number) => {
         box.checked = state.picks[name]?.has(value) ?? false;
-        count.textContent = counts[name][number].toLocaleString("en");
+        count.textContent = grouped(counts[name][number]);
         node.classList.toggle("zero", !counts[name][number] && !box.checked);
       });
     }
@@ -63,7 +89,14 @@ class Filters {
 
   chips() {
     const { state, table } = this.gallery;
-    const chip = (text, act) => el("button", { type: "button", class: "chip", on: { click: act } }, text, el("span", { "aria-hidden": "true" }, "×"), el("span", { class: "hidden" }, "remove this filter"));
+    const chip = (text, act) =>
+      el(
+        "button",
+        { type: "button", class: "chip", on: { click: act } },
+        text,
+        el("span", { "aria-hidden": "true" }, "×"),
+        el("span", { class: "hidden" }, "remove this filter"),
+      );
     const found = [];
     if (state.text) found.push(chip(`“${state.text}”`, () => this.gallery.change({ text: "" })));
     for (const [name, [low, high]] of Object.entries(state.ranges)) {
@@ -71,9 +104,13 @@ class Filters {
       found.push(chip(`${name} ${fixed(low, digits)} – ${fixed(high, digits)}`, () => this.ranged(name, null)));
     }
     for (const [facet, values] of Object.entries(state.picks)) {
-      for (const value of values) found.push(chip(`${LABELS[facet].toLowerCase()}: ${value}`, () => this.picked(facet, value, false)));
+      for (const value of values)
+        found.push(chip(`${LABELS[facet].toLowerCase()}: ${value}`, () => this.picked(facet, value, false)));
     }
-    if (found.length > 1) found.push(el("button", { type: "button", class: "chip all", on: { click: () => this.gallery.clear() } }, "Clear all"));
+    if (found.length > 1)
+      found.push(
+        el("button", { type: "button", class: "chip all", on: { click: () => this.gallery.clear() } }, "Clear all"),
+      );
     return found;
   }
 }

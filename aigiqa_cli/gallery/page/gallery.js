@@ -1,5 +1,7 @@
 // The page at work: one state, and whatever shows it.
 
+const EMPTY = "This page has no images: nothing was selected when it was made.";
+
 class Theme {
   constructor(button) {
     this.button = button;
@@ -71,7 +73,10 @@ class Gallery {
     $("size").addEventListener("input", (event) => this.change({ size: Number(event.target.value) }));
     $("search").addEventListener("input", (event) => this.change({ text: event.target.value }));
     $("views").append(
-      ...[["grid", "Grid"], ["prompts", "Prompts"]].map(([view, label]) =>
+      ...[
+        ["grid", "Grid"],
+        ["prompts", "Prompts"],
+      ].map(([view, label]) =>
         el("button", { type: "button", "data-view": view, on: { click: () => this.change({ view }) } }, label),
       ),
     );
@@ -103,7 +108,8 @@ class Gallery {
       if (!images) said.push(`${title}: only its labels are installed. “aigiqa fetch ${id}” brings the images.`);
     }
     for (const { name, missing } of models) {
-      if (missing) said.push(`${name}: no prediction for ${missing.toLocaleString("en")} of ${plural(count, "image")}; they come last when sorted by error.`);
+      const of = `${grouped(missing)} of ${plural(count, "image")}`;
+      if (missing) said.push(`${name}: no prediction for ${of}; they come last when sorted by error.`);
     }
     $("notes").replaceChildren(...said.map((text) => el("p", {}, text)));
     const longest = Math.max(0, ...this.table.dimensions.map(({ name }) => name.length));
@@ -128,10 +134,12 @@ class Gallery {
     this.chosen = rows;
     this.filters.update(counts, rows.length);
     $("count").textContent =
-      rows.length === table.count ? plural(table.count, "image") : `${rows.length.toLocaleString("en")} of ${plural(table.count, "image")}`;
+      rows.length === table.count
+        ? plural(table.count, "image")
+        : `${grouped(rows.length)} of ${plural(table.count, "image")}`;
     const nothing = $("nothing");
     nothing.hidden = rows.length > 0;
-    nothing.textContent = table.count ? "No image matches these filters." : "This page has no images: nothing was selected when it was made.";
+    nothing.textContent = table.count ? "No image matches these filters." : EMPTY;
     if ($("search").value !== state.text) $("search").value = state.text;
     $("sort").value = state.sort;
     $("size").value = state.size;

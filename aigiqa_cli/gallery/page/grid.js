@@ -2,7 +2,7 @@
 
 const GAP = 14;
 
-/** One line a dimension: name, bar from 0 to 1, number and deviation. `numbers(dimension)` gives { value, std, unit }. */
+/** A line for each dimension: name, bar from 0 to 1, number, deviation. `numbers(dimension)`: { value, std, unit }. */
 function scoreLines(table, numbers) {
   return table.dimensions.map((dimension) => {
     const { value, std, unit } = numbers(dimension);
@@ -59,7 +59,7 @@ class Grid {
     this.places = null;
     canvas.className = "grid";
     canvas.setAttribute("role", "list");
-    canvas.removeAttribute("aria-rowcount");
+    for (const name of ["aria-rowcount", "aria-colcount", "aria-label"]) canvas.removeAttribute(name);
     canvas.style.width = "";
     const width = canvas.clientWidth;
     this.across = Math.max(width > 280 ? 2 : 1, Math.floor((width + GAP) / (state.size + GAP)));
@@ -124,7 +124,14 @@ class Grid {
   moved(row, key) {
     const at = this.placeOf(row);
     const page = this.across * Math.max(1, Math.floor(this.gallery.scroller.clientHeight / this.gallery.rows.height));
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.across, ArrowDown: this.across, PageUp: -page, PageDown: page };
+    const step = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -this.across,
+      ArrowDown: this.across,
+      PageUp: -page,
+      PageDown: page,
+    };
     if (key === "Home") return this.order[0];
     if (key === "End") return this.order.at(-1);
     if (at < 0) return this.order[0];

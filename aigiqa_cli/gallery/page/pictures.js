@@ -1,6 +1,7 @@
-// Pictures: linked files or carried copies; loaded a few at a time, and only those that are still in sight.
+// Pictures: linked files or carried copies; loaded a few at a time, and only those that come into sight.
 
 const AT_ONCE = 6;
+const NEAR = "300px"; // of what is in sight: from there on pictures are loaded
 
 class Pictures {
   constructor(table, told) {
@@ -8,7 +9,8 @@ class Pictures {
     this.told = told;
     this.waiting = [];
     this.loading = 0;
-    this.chunks = new Map();
+    this.wishes = new WeakMap();
+    this.sight = new IntersectionObserver((entries) => this.seen(entries), { scrollMargin: NEAR });
     this.references = new Map((told.references ?? []).map((path, number) => [path, table.count + number]));
   }
 
@@ -30,13 +32,21 @@ class Pictures {
       frame.load = () => {};
       return frame;
     }
-    const number = reference ? this.references.get(path) : row;
+    this.wishes.set(frame, { frame, path, number: reference ? this.references.get(path) : row, alt });
     frame.load = () => {
       frame.load = () => {};
-      this.waiting.push({ frame, path, number, alt });
-      this.next();
+      this.sight.observe(frame);
     };
     return frame;
+  }
+
+  seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      this.sight.unobserve(target);
+      this.waiting.push(this.wishes.get(target));
+    }
+    this.next();
   }
 
   absent(what, why) {
@@ -50,9 +60,10 @@ class Pictures {
     }
   }
 
-  fill({ frame, path, number, alt }) {
+  fill(wish) {
+    const { frame, path, number, alt } = wish;
     const source = this.linked ? this.address(path) : this.copy(number);
-    if (source === null) return this.later(frame, { frame, path, number, alt });
+    if (source === null) return this.later(wish);
     if (!source) return frame.append(this.absent("cannot be shown", "aigiqa verify says why"));
     const image = el("img", { alt, decoding: "async", draggable: "false" });
     const done = (shown) => {
@@ -69,25 +80,22 @@ class Pictures {
   }
 
   /** The page is still being read: ask again when it has been. */
-  later(frame, wish) {
+  later(wish) {
     const again = () => {
       this.waiting.push(wish);
       this.next();
     };
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", again, { once: true });
-    else frame.append(this.absent("cannot be shown", "the page is not complete"));
+    else wish.frame.append(this.absent("cannot be shown", "the page is not complete"));
   }
 
   /** The address of a carried copy; "" where there is none, null where the page has not been read that far. */
   copy(number) {
-    const chunk = Math.floor(number / this.told.chunk);
-    if (!this.chunks.has(chunk)) {
-      const found = carried(`copies-${chunk}`);
-      if (!found) return null;
-      if (this.chunks.size > 24) this.chunks.delete(this.chunks.keys().next().value);
-      this.chunks.set(chunk, found);
-    }
-    const copy = this.chunks.get(chunk)[number % this.told.chunk];
+    const chunk = $(`copies-${Math.floor(number / this.told.chunk)}`);
+    if (!chunk) return null;
+    const ends = chunk.dataset.ends.split(",").map(Number);
+    const place = number % this.told.chunk;
+    const copy = chunk.textContent.slice(ends[place - 1] ?? 0, ends[place]);
     return copy && `data:${this.told.type};base64,${copy}`;
   }
 }

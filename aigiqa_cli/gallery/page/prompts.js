@@ -20,6 +20,7 @@ class Prompts {
     canvas.setAttribute("role", "table");
     canvas.setAttribute("aria-label", "Prompts by generator");
     canvas.setAttribute("aria-rowcount", this.groups.length + 1);
+    canvas.setAttribute("aria-colcount", this.columns.length + 1);
     this.cell = Math.max(96, Math.round(state.size * 0.8));
     canvas.style.setProperty("--cell", `${this.cell}px`);
     canvas.style.setProperty("--columns", this.columns.length);
@@ -27,13 +28,30 @@ class Prompts {
     const head = this.head();
     canvas.replaceChildren(head);
     canvas.style.width = `${head.firstChild.offsetWidth}px`;
+    this.label =
+      head.querySelector(".corner").offsetWidth - parseFloat(getComputedStyle(this.gallery.scroller).paddingLeft);
+    this.column = head.querySelector(".setting")?.offsetWidth ?? 1;
+    this.cover(true);
     rows.show({
       count: this.groups.length,
       height: this.groups.length ? this.measured() : 1,
       head: head.offsetHeight,
       make: (number) => this.row(number),
       blank: () => el("div", { class: "line", role: "none" }),
+      before: () => this.cover(),
     });
+  }
+
+  /** Of the columns, too, only those in sight are made: `from` up to `to`, a screen more at each side. */
+  cover(anew = false) {
+    const { scroller, rows } = this.gallery;
+    const screen = Math.ceil((scroller.clientWidth - this.label) / this.column);
+    const first = Math.floor(scroller.scrollLeft / this.column);
+    const seen = { from: clamp(first, 0, this.columns.length), to: clamp(first + screen + 1, 0, this.columns.length) };
+    if (!anew && seen.from >= this.from && seen.to <= this.to) return;
+    this.from = Math.max(0, seen.from - screen);
+    this.to = Math.min(this.columns.length, seen.to + screen);
+    rows.clear();
   }
 
   /** Rows of one prompt and reference, in the order of their first image; columns in reading order. */
@@ -42,7 +60,8 @@ class Prompts {
     const prompts = table.column("prompt_id").coded;
     const references = table.column("reference_path").coded;
     const [generators, settings] = ["generator", "setting"].map((name) => facetOf(table, name));
-    const column = (row) => generators.byWord[generators.codes[row]][0] * settings.values.length + settings.byWord[settings.codes[row]][0];
+    const column = (row) =>
+      generators.byWord[generators.codes[row]][0] * settings.values.length + settings.byWord[settings.codes[row]][0];
     const present = [...new Set(order.map(column))].sort((a, b) => a - b);
     const numbers = new Map(present.map((key, number) => [key, number]));
     this.columns = present.map((key) => ({
@@ -53,22 +72,24 @@ class Prompts {
     const groups = new Map();
     for (const row of order) {
       const key = prompts.codes[row] * references.words.length + references.codes[row];
-      if (!groups.has(key)) groups.set(key, { first: row, cells: this.columns.map(() => []) });
+      if (!groups.has(key)) groups.set(key, { first: row, cells: new Map() });
+      const { cells } = groups.get(key);
       const number = numbers.get(column(row));
-      groups.get(key).cells[number].push(row);
+      if (!cells.has(number)) cells.set(number, []);
+      cells.get(number).push(row);
       this.columns[number].rows.push(row);
     }
     this.groups = [...groups.values()];
     this.order = [];
     this.places = new Map();
-    this.groups.forEach((group, line) =>
-      group.cells.forEach((cell, number) =>
-        cell.forEach((row, part) => {
+    this.groups.forEach(({ cells }, line) => {
+      for (const number of [...cells.keys()].sort((a, b) => a - b)) {
+        cells.get(number).forEach((row, part) => {
           this.places.set(row, { line, number, part, place: this.order.length });
           this.order.push(row);
-        }),
-      ),
-    );
+        });
+      }
+    });
   }
 
   /** The dimension that is compared: the one that is sorted by, else the first. */
@@ -91,13 +112,13 @@ class Prompts {
     });
     const cells = this.columns.map(({ generator, setting, rows }) => {
       const average = dimension ? mean(rows.map((row) => dimension.value[row])) : NaN;
-      const says = Number.isNaN(average) ? "" : `mean ${fixed(average, dimension.digits)}`;
+      const says = Number.isNaN(average) ? "" : `mean ${fixed(average, dimension.digits)} · `;
       return el(
         "span",
         { role: "columnheader", class: "setting" },
         el("span", { class: "hidden" }, `${generator} `),
         el("span", {}, setting === NONE ? "" : setting),
-        el("small", {}, [plural(rows.length, "image"), says].filter(Boolean).join(" · ")),
+        el("small", { title: plural(rows.length, "image") }, says + grouped(rows.length)),
       );
     });
     return el(
@@ -114,8 +135,7 @@ class Prompts {
   }
 
   measured() {
-    const widest = this.groups.find((group) => group.cells.some((cell) => cell.length)) ?? this.groups[0];
-    const row = this.row(this.groups.indexOf(widest));
+    const row = this.row(0);
     row.style.visibility = "hidden";
     this.gallery.canvas.append(row);
     const height = row.offsetHeight;
@@ -126,9 +146,16 @@ class Prompts {
   row(line) {
     const { table, pictures } = this.gallery;
     const { first, cells } = this.groups[line];
-    const reference = table.text("reference_path", first) ? pictures.of(first, { reference: true, alt: "Reference image" }) : null;
+    const reference = table.text("reference_path", first)
+      ? pictures.of(first, { reference: true, alt: "Reference image" })
+      : null;
     const best = this.best(cells);
-    const made = cells.map((cell) => this.made(cell, best));
+    const made = [];
+    for (let number = this.from; number < this.to; number++)
+      made.push(this.made(cells.get(number) ?? [], number, best));
+    const before = el("span", { role: "none" });
+    before.style.width = `${this.from * this.column}px`;
+    before.style.flex = "none";
     const node = el(
       "div",
       { class: "line", role: "row", "aria-rowindex": line + 2 },
@@ -138,6 +165,7 @@ class Prompts {
         reference ? el("span", { class: "reference" }, reference, el("small", {}, "reference")) : null,
         el("span", { class: "prompt" }, table.text("prompt", first) || "(no prompt)"),
       ),
+      before,
       made,
     );
     node.load = () => [reference, ...made].forEach((part) => part?.load());
@@ -148,11 +176,12 @@ class Prompts {
   best(cells) {
     const { dimension } = this;
     if (!dimension) return NaN;
-    const found = cells.map((cell) => mean(cell.map((row) => dimension.value[row]))).filter((one) => !Number.isNaN(one));
+    const means = [...cells.values()].map((cell) => mean(cell.map((row) => dimension.value[row])));
+    const found = means.filter((one) => !Number.isNaN(one));
     return found.length > 1 ? Math.max(...found) : NaN;
   }
 
-  made(cell, best) {
+  made(cell, number, best) {
     const { table, pictures, cursor } = this.gallery;
     const { dimension } = this;
     const shown = cell.slice(0, MOST).map((row) => {
@@ -161,7 +190,14 @@ class Prompts {
       button.load = () => picture.load();
       return button;
     });
-    const more = cell.length > MOST ? el("button", { class: "more", type: "button", "data-row": cell[MOST], tabindex: -1 }, `+${cell.length - MOST}`) : null;
+    const more =
+      cell.length > MOST
+        ? el(
+            "button",
+            { class: "more", type: "button", "data-row": cell[MOST], tabindex: -1 },
+            `+${cell.length - MOST}`,
+          )
+        : null;
     const averages = (one) => ({
       value: mean(cell.map((row) => one.value[row])),
       std: cell.length > 1 ? NaN : one.std[cell[0]],
@@ -170,7 +206,7 @@ class Prompts {
     const top = dimension && averages(dimension).value === best;
     const node = el(
       "div",
-      { class: `cell${top ? " best" : ""}${cell.length ? "" : " empty"}`, role: "cell" },
+      { class: `cell${top ? " best" : ""}${cell.length ? "" : " empty"}`, role: "cell", "aria-colindex": number + 2 },
       el("span", { class: `frame of-${Math.min(shown.length, MOST)}` }, shown, more),
       cell.length ? scoreLines(table, averages) : el("span", { class: "hidden" }, "no image"),
     );
@@ -192,14 +228,18 @@ class Prompts {
     const page = Math.max(1, Math.floor(this.gallery.scroller.clientHeight / this.gallery.rows.height));
     const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page }[key];
     const group = this.groups[clamp(at.line + step, 0, this.groups.length - 1)];
-    const near = group.cells.map((cell, number) => [Math.abs(number - at.number), cell]).filter(([, cell]) => cell.length);
+    const near = [...group.cells].map(([number, cell]) => [Math.abs(number - at.number), cell]);
     const [, cell] = near.reduce((one, other) => (other[0] < one[0] ? other : one));
     return cell[Math.min(at.part, cell.length - 1, MOST)];
   }
 
   reveal(row) {
-    const line = this.gallery.rows.reveal(this.places.get(row).line);
-    line?.querySelector(`[data-row="${row}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
-    return line;
+    const { scroller, rows } = this.gallery;
+    const { line, number } = this.places.get(row);
+    const left = number * this.column;
+    const room = scroller.clientWidth - this.label - 2 * (this.column - this.cell);
+    if (left < scroller.scrollLeft) scroller.scrollLeft = left;
+    else if (left + this.column > scroller.scrollLeft + room) scroller.scrollLeft = left + this.column - room;
+    return rows.reveal(line);
   }
 }

@@ -8,7 +8,14 @@ class Range {
     this.dimension = dimension;
     this.changed = changed;
     const handle = (end) =>
-      el("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-label": `${dimension.name} ${end}`, on: { input: () => this.moved(end) } });
+      el("input", {
+        type: "range",
+        min: 0,
+        max: STEPS,
+        step: 1,
+        "aria-label": `${dimension.name} ${end}`,
+        on: { input: () => this.moved(end) },
+      });
     this.from = handle("from");
     this.to = handle("to");
     this.says = el("output", {});
@@ -68,6 +75,7 @@ class Range {
       const middle = low + ((high - low) * (number + 0.5)) / BINS;
       bar.classList.toggle("out", middle < from || middle > to);
     });
-    for (const handle of [this.from, this.to]) handle.setAttribute("aria-valuetext", fixed(this.at(Number(handle.value)), digits));
+    for (const handle of [this.from, this.to])
+      handle.setAttribute("aria-valuetext", fixed(this.at(Number(handle.value)), digits));
   }
 }

@@ -14,12 +14,13 @@ class Rows {
   }
 
   /**
-   * Show `count` rows of `height` pixels below `head`. `make(number)` gives an element and may give it `load`; `blank()`
-   * gives an empty one, for rows that pass by faster than anyone can read.
+   * Show `count` rows of `height` pixels below `head`. `make(number)` gives an element and may give it `load`;
+   * `blank()` gives an empty one, for rows that pass by faster than anyone can read. `before` is called before rows
+   * are made.
    */
-  show({ count, height, head = 0, make, blank }) {
+  show({ count, height, head = 0, make, blank, before = () => {} }) {
     this.clear();
-    Object.assign(this, { count, height, head, make, blank });
+    Object.assign(this, { count, height, head, make, blank, before });
     this.canvas.style.height = `${head + count * height}px`;
     this.draw(true);
   }
@@ -36,6 +37,7 @@ class Rows {
   draw(calm = false) {
     cancelAnimationFrame(this.frame);
     this.frame = undefined;
+    this.before();
     const { scrollTop, clientHeight } = this.scroller;
     const distance = calm ? 0 : Math.abs(scrollTop - this.last);
     this.last = scrollTop;
@@ -77,7 +79,8 @@ class Rows {
     const { scrollTop, clientHeight } = this.scroller;
     const hidden = this.head; // what sticks above the rows covers them
     if (top - hidden < scrollTop) this.scroller.scrollTop = top - hidden - 8;
-    else if (top + this.height > scrollTop + clientHeight) this.scroller.scrollTop = top + this.height - clientHeight + 8;
+    else if (top + this.height > scrollTop + clientHeight)
+      this.scroller.scrollTop = top + this.height - clientHeight + 8;
     this.draw(true);
     return this.made.get(number);
   }

@@ -4,13 +4,22 @@ const FACETS = ["database", "generator", "setting", "split", "task", "flags"];
 const VIEWS = ["grid", "prompts"];
 const SIZE = 200; // pixels: width of a card
 
-const blank = () => ({ view: "grid", text: "", picks: {}, ranges: {}, sort: "index", order: "asc", size: SIZE, image: -1 });
+const blank = () => ({
+  view: "grid",
+  text: "",
+  picks: {},
+  ranges: {},
+  sort: "index",
+  order: "asc",
+  size: SIZE,
+  image: -1,
+});
 
 /** Every key that images can be sorted by: name -> { label, group, values }. The larger comes first by default. */
 function sortings(table) {
   const found = new Map([["index", { label: "Index order", group: "", values: null }]]);
   for (const one of table.dimensions) {
-    found.set(`score:${one.name}`, { label: `${one.name}`, group: "Score", values: one.value });
+    found.set(`score:${one.name}`, { label: `${one.name} score`, group: "Score", values: one.value });
   }
   for (const one of table.dimensions.filter((dimension) => dimension.deviates)) {
     found.set(`std:${one.name}`, { label: `${one.name}: disagreement (std)`, group: "Deviation", values: one.std });
@@ -18,7 +27,8 @@ function sortings(table) {
   table.models.forEach((model, number) => {
     for (const [name, one] of Object.entries(model.by)) {
       const label = `${model.name}: error in ${name}`;
-      if (one.map !== "none") found.set(`error:${name}:${number}`, { label, group: "Prediction error", values: one.error });
+      if (one.map !== "none")
+        found.set(`error:${name}:${number}`, { label, group: "Prediction error", values: one.error });
     }
   });
   return found;

@@ -53,7 +53,9 @@ function dimensionOf(table, name, { published, factors }) {
     for (let row = 0; row < std.length; row++) std[row] *= by[codes[row]];
   }
   const value = published ? mos : unit;
-  let low = Infinity, high = -Infinity, scored = 0;
+  let low = Infinity,
+    high = -Infinity,
+    scored = 0;
   for (const number of value) {
     if (Number.isNaN(number)) continue;
     scored++;
