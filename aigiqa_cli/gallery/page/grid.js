@@ -1,6 +1,7 @@
 // The grid: one card an image, as many in a row as fit.
 
 const GAP = 14;
+const NARROW = 198; // pixels of a card: below that bars leave their room to the numbers
 
 /** A line for each dimension: name, bar from 0 to 1, number, deviation. `numbers(dimension)`: { value, std, unit }. */
 function scoreLines(table, numbers) {
@@ -65,6 +66,7 @@ class Grid {
     this.across = Math.max(width > 280 ? 2 : 1, Math.floor((width + GAP) / (state.size + GAP)));
     this.width = (width - GAP * (this.across - 1)) / this.across;
     canvas.style.setProperty("--card", `${this.width}px`);
+    canvas.classList.toggle("narrow", this.width < NARROW);
     rows.show({
       count: Math.ceil(order.length / this.across),
       height: order.length ? this.measured(order[0]) + GAP : 1,

@@ -1,6 +1,8 @@
 // Prompt by generator: images of one prompt side by side, the settings of a generator in columns of their own.
 
 const MOST = 4; // pictures in one cell
+const BRIEF = 185; // pixels of a cell: below that it shows no deviations ...
+const NARROW_CELL = 140; // ... and below that no bars
 
 const mean = (numbers) => {
   const found = numbers.filter((number) => !Number.isNaN(number));
@@ -23,6 +25,8 @@ class Prompts {
     canvas.setAttribute("aria-colcount", this.columns.length + 1);
     this.cell = Math.max(96, Math.round(state.size * 0.8));
     canvas.style.setProperty("--cell", `${this.cell}px`);
+    canvas.classList.toggle("brief", this.cell < BRIEF);
+    canvas.classList.toggle("narrow", this.cell < NARROW_CELL);
     canvas.style.setProperty("--columns", this.columns.length);
     rows.clear();
     const head = this.head();
