@@ -45,7 +45,8 @@ def _installed() -> bool:
     return True
 
 
-IMPORT_PATH = "" if _installed() else str(REPOSITORY)
+# Whoever sets PYTHONPATH means the commands too: a copy of the package is tested while another one is installed.
+IMPORT_PATH = os.environ.get("PYTHONPATH", "") if _installed() else str(REPOSITORY)
 if IMPORT_PATH:
     sys.path.insert(0, IMPORT_PATH)
 

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,16 @@ def test_C09_a_living_process_is_known(other: dict[str, object]) -> None:
 )
 def test_C09_a_number_alone_says_nothing(other: dict[str, object], change: dict[str, object]) -> None:
     assert not owners.lives(other | change)
+
+
+def test_C09_a_process_is_told_by_when_it_started() -> None:
+    """In clock ticks since the system was started, as proc(5) has it."""
+    program = "import json; from aigiqa_cli import owners; print(json.dumps(owners.note()))"
+    ticks = os.sysconf("SC_CLK_TCK")
+    before = int(time.clock_gettime(time.CLOCK_BOOTTIME) * ticks)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=LIMIT)
+    after = time.clock_gettime(time.CLOCK_BOOTTIME) * ticks
+    assert before <= int(json.loads(done.stdout)["start"]) <= after
 
 
 def test_C09_this_process_does_not_stand_in_its_own_way() -> None:

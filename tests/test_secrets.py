@@ -455,3 +455,9 @@ def test_K_what_stands_before_the_host_of_a_proxy_is_hidden() -> None:
     hidden = without_known(text, settings)
     assert not [word for word in ("p%40ssword", "p@ssword", "hf_abcdefgh") if word in hidden]
     assert "proxy.example.org:3128" in hidden
+
+
+def test_K_the_longest_secret_is_hidden_first_and_words_are_left_alone() -> None:
+    """Else what is left of a longer one would show; a value of three characters is no secret."""
+    settings = {"HTTPS_PROXY": "http://somebody:word@proxy.example.org:3128", "GH_TOKEN": "the"}
+    assert without_known("somebody:word and the password", settings) == "[hidden] and the pass[hidden]"
