@@ -422,8 +422,21 @@ def found_by_probe(folder: Path) -> dict[str, Ability]:
 
 
 def test_every_ability_of_this_file_system(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    handles, before = os.listdir("/proc/self/fd"), (tmp_path / "folder").stat().st_mtime_ns
     found = found_by_probe(tmp_path / "folder")
     assert [name for name, ability in found.items() if ability.works is not True] == []
+    assert {name: ability.detail for name, ability in found.items()} == {
+        "locks": "honoured between two processes, free after a kill",
+        "flushing": "files and folders; whether the disk obeys cannot be seen from here",
+        "renaming": "replaces a file",
+        "handles": "files are opened relative to a handle, links are not followed",
+        "preallocation": "room is reserved before a download",
+        "hard links": "work",
+        "upper and lower case": "A and a are two names",
+        "forms of letters": "names come back as they were given",
+    }
+    assert (os.listdir("/proc/self/fd"), (tmp_path / "folder").stat().st_mtime_ns) == (handles, before)
 
 
 @pytest.mark.parametrize(

@@ -467,8 +467,8 @@ def test_S22_foreign_and_changed_files_survive_a_new_version(root: Root, context
     folder = root.folder("demo")
     picture = next(iter(sorted((folder / "images").iterdir())))
     (folder / "notes.txt").write_bytes(b"mine")
-    (folder / "images" / "sub").mkdir()
-    (folder / "images" / "sub" / "mask.png").write_bytes(b"mine too")
+    (folder / "images" / "sub" / "er").mkdir(parents=True)
+    (folder / "images" / "sub" / "er" / "mask.png").write_bytes(b"mine too")
     picture.write_bytes(b"edited by me")
     fetch(context, demo, Request(force=True))
     collect(context, dry_run=False)
@@ -477,7 +477,7 @@ def test_S22_foreign_and_changed_files_survive_a_new_version(root: Root, context
     assert found["mask.png"] == b"mine too"
     assert b"edited by me" in {path.read_bytes() for path in root.quarantine.rglob("*") if path.is_file()}
     left = {finding.path: finding.problem for finding in verify(context, "demo").findings}
-    assert set(left) == {"demo/notes.txt", "demo/images/sub/mask.png"}
+    assert set(left) == {"demo/notes.txt", "demo/images/sub/er/mask.png"}
     assert set(left.values()) == {"not ours"}
 
 

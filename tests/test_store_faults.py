@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -279,10 +280,19 @@ def test_S21_files_are_written_where_there_are_no_locks(tmp_path: Path, monkeypa
 
 def test_S08_a_root_in_which_nothing_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Root(tmp_path / "root")
-    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != made.partial)
+    monkeypatch.setattr(os, "access", lambda path, how: Path(path) != made.partial or how != os.W_OK | os.X_OK)
     with pytest.raises(MachineFault) as caught:
         made.prepare()
     assert (caught.value.fault, str(made.partial) in caught.value.message) == ("S08", True)
+
+
+def test_S04_what_is_free_is_told_where_the_root_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "mkdir", refuse(errno.ENOSPC))
+    with pytest.raises(MachineFault) as caught:
+        Root(tmp_path / "deep" / "root").prepare()
+    assert (caught.value.fault, "bytes free" in caught.value.message) == ("S04", True)
 
 
 def test_a_root_below_a_file_cannot_be_made(tmp_path: Path) -> None:
@@ -386,6 +396,10 @@ def test_X01_X06_records_that_say_what_none_of_ours_says(root: Root) -> None:
         ({"rows": True}, "X01"),
         ({"database": "other"}, "X06"),
         ({"files": []}, "X08"),
+        ({"sources": [asdict(record.sources[0]) | {"origin": 5}]}, "X01"),
+        ({"sources": [asdict(record.sources[0]) | {"bytes": "5"}]}, "X01"),
+        ({"splits": {"s": 5}}, "X01"),
+        ({"rejected": [{"path": 5}]}, "X01"),
     ):
         changed(root, **about)
         with pytest.raises(IntegrityFault) as caught:
@@ -521,6 +535,25 @@ def test_S18_a_prepared_record_that_is_none_is_not_published(root: Root) -> None
     assert len(abandoned(root)) == 3
     assert not heal(root, "some")
     assert len(abandoned(root)) == 3, "what is not understood stays"
+
+
+def test_P7_what_cannot_be_tidied_up_undoes_nothing(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that stays, or has gone already: what was begun is dropped, what was committed is installed."""
+    begun, gone = Staging(root, "some"), Staging(root, "some")
+    for folder in (gone.tree, gone.scratch):
+        folder.rmdir()
+    (gone.folder / OWNER).unlink()
+    gone.folder.rmdir()
+    gone.close()
+    folder, record = prepared(root, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", refuse(errno.EBUSY))
+        begun.close()
+        roll_forward(root, folder, "some")
+        patched.setattr(os, "write", refuse(errno.EIO))
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            Staging(root, "other")
+    assert is_whole(root, record)
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------
@@ -717,6 +750,16 @@ def test_C06_what_is_in_use_or_cannot_be_asked_stays(root: Root, monkeypatch: py
     assert leftovers(root) == []
 
 
+def test_S22_a_former_folder_may_be_the_only_copy(root: Root) -> None:
+    """Killed between the two renames of a system that cannot exchange names; then removed."""
+    publish(root)
+    former = root.replaced / "some-0123456789abcdef"
+    os.rename(root.folder("some"), former)
+    assert leftovers(root) == []
+    root.record("some").unlink()
+    assert [found.path for found in leftovers(root)] == [former]
+
+
 def test_S23_archives_stay_while_a_record_cannot_be_read(root: Root) -> None:
     publish(root)
     (root.archives / ("0" * 64)).write_bytes(b"kept")
@@ -787,6 +830,25 @@ def test_S17_nothing_is_mended_through_a_link(root: Root, tmp_path: Path) -> Non
         mend(root, "some", to_mend(root, record, "images/a1.png"))
     assert (caught.value.fault, "verify --repair some" in caught.value.hint) == ("S17", True)
     assert sorted(os.listdir(tmp_path / "elsewhere")) == ["a1.png"]
+
+
+def test_S17_a_link_is_neither_mended_with_nor_lost(root: Root, tmp_path: Path) -> None:
+    """One among the bytes to mend with is not published; one to nowhere, in the place of a file, is put aside."""
+    record = publish(root)
+    (tmp_path / "elsewhere").write_bytes(b"picture 1")
+    (one,) = to_mend(root, record, "images/a1.png")
+    one.staged.unlink()
+    one.staged.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):
+        mend(root, "some", [one])
+    assert is_whole(root, record)
+    place = root.folder("some") / "images" / "a1.png"
+    place.unlink()
+    place.symlink_to("nowhere")
+    before = handles()
+    (aside,) = mend(root, "some", to_mend(root, record, "images/a1.png"))
+    assert (aside.is_symlink(), is_whole(root, record)) == (True, True)
+    assert handles() == before
 
 
 def test_P5_a_file_in_the_place_of_a_folder_goes_to_quarantine(root: Root) -> None:

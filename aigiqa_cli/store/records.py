@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,10 @@ class Record:
     index_sha256: str
     sources: tuple[StoredSource, ...]
     files: tuple[StoredFile, ...]
-    rejected: tuple[dict[str, str], ...] = ()
-    ignored: int = 0
-    warnings: tuple[str, ...] = ()
-    splits: dict[str, str] = field(default_factory=dict)
+    rejected: tuple[dict[str, str], ...]
+    ignored: int
+    warnings: tuple[str, ...]
+    splits: dict[str, str]
 
     @property
     def unpinned(self) -> tuple[str, ...]:

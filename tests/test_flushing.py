@@ -1,0 +1,173 @@
+"""P4 and P5 in the order of system calls: bytes are flushed before they get their name, names before the next step counts
+on them, and nothing is called done before both (threats-and-faults.md, section 2)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_store import content, is_whole, prepared, publish
+
+from aigiqa_cli.store import Mend, Root, durable, heal, mend, retire, staging, withdraw
+from aigiqa_cli.store.staging import roll_forward
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    made = Root(tmp_path / "root")
+    made.prepare()
+    return made
+
+
+class Flushes:
+    """Sees every rename and flush of this process below a root. `dirty`: folders in which names changed since their last
+    flush; staging and what lies in former folders does not count, a power cut may undo it."""
+
+    def __init__(self, root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.dirty = root, set[Path]()
+        self.flushed: dict[int, int] = {}  # inode of a file -> its length when it was flushed last
+        for name in ("rename", "replace", "mkdir"):
+            monkeypatch.setattr(os, name, self.heard(getattr(os, name)))
+        monkeypatch.setattr(os, "fsync", self.fsync)
+        monkeypatch.setattr(durable, "_syncfs", self.syncfs)
+        self.exchange = staging.exchange
+        monkeypatch.setattr(staging, "exchange", self.exchanged)
+
+    def heard(self, real: Callable[..., None]) -> Callable[..., None]:
+        def call(*words: Any, **handles: Any) -> None:
+            at = [self.path(word, handles) for word, handles in self.named(words, handles)]
+            if len(at) > 1:
+                self.before(*at)
+            real(*words, **handles)
+            if len(at) > 1 or "dir_fd" in handles:
+                self.touch(*at)
+
+        return call
+
+    @staticmethod
+    def named(words: tuple[Any, ...], handles: dict[str, Any]) -> list[tuple[Any, int | None]]:
+        if isinstance(words[-1], int):  # mkdir
+            return [(words[0], handles.get("dir_fd"))]
+        return [(words[0], handles.get("src_dir_fd")), (words[1], handles.get("dst_dir_fd"))]
+
+    @staticmethod
+    def path(word: Any, handle: int | None) -> Path:
+        return Path(os.readlink(f"/proc/self/fd/{handle}"), word) if handle is not None else Path(word)
+
+    def before(self, source: Path, target: Path) -> None:
+        files = [path for path in source.rglob("*") if path.is_file()] if source.is_dir() else [source]
+        leaves = source.is_relative_to(self.root.staging) and not target.is_relative_to(self.root.staging)
+        if leaves or source.suffix == ".tmp":  # anything else was there before
+            late = [path for path in files if self.flushed.get(path.stat().st_ino) != path.stat().st_size]
+            assert not late, f"{late} got a name before its bytes were flushed"
+        if target.parent == self.root.installed:
+            assert self.root.path not in self.dirty, "the record says what may not be there"
+        if target.is_relative_to(self.root.folder("some")):
+            assert self.root.quarantine not in self.dirty, "what stood there may be lost"
+
+    def touch(self, *paths: Path) -> None:
+        for path in paths:
+            folder, replaced = path.parent, self.root.replaced
+            if not (folder.is_relative_to(self.root.staging) or replaced in folder.parents):
+                self.dirty.add(folder)
+
+    def exchanged(self, first: Path, second: Path) -> bool:
+        self.before(first, second)
+        done = self.exchange(first, second)
+        self.touch(first, second)
+        return done
+
+    def fsync(self, descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if path.is_dir():
+            self.dirty.discard(path)
+        else:
+            self.flushed[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_size
+
+    def syncfs(self, folder: Path) -> bool:
+        """One of the ways to flush a tree; the other one goes through `fsync`."""
+        found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+        self.flushed |= {status.st_ino: status.st_size for status in found}
+        return True
+
+
+@pytest.fixture
+def flushes(root: Root, monkeypatch: pytest.MonkeyPatch) -> Flushes:
+    return Flushes(root, monkeypatch)
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_S02_a_publication_is_durable_step_by_step(
+    root: Root, flushes: Flushes, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(staging, "exchange", lambda *_: False)
+    for version in (1, 2):
+        assert is_whole(root, publish(root, version=version))
+        assert not flushes.dirty
+
+
+def test_S02_a_healed_publication_and_a_removal_are_durable(root: Root, flushes: Flushes) -> None:
+    publish(root, version=1)
+    flushes.syncfs(prepared(root, 2)[0])
+    assert heal(root, "some")
+    assert not flushes.dirty
+    former = withdraw(root, "some")
+    assert not flushes.dirty
+    assert retire(root, former) == []
+    publish(root, version=1)
+    os.rename(root.record("some"), root.replaced / "some-0123456789abcdef.json")  # a removal that was stopped here
+    flushes.dirty.clear()
+    assert heal(root, "some")
+    assert not flushes.dirty
+
+
+def test_S02_a_record_that_is_put_back_is_durable(
+    root: Root, flushes: Flushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process publishes at the same moment, where locks lie (C06)."""
+    first = publish(root, version=1)
+    folder, _ = prepared(root, 2)
+    flushes.syncfs(folder)
+    monkeypatch.setattr(staging, "_publish_tree", lambda *_: None)
+    with pytest.raises(staging.TemporaryFault):
+        roll_forward(root, folder, "some")
+    assert root.record("some").read_bytes() == first.to_bytes()
+    assert not flushes.dirty
+
+
+def test_P5_what_is_put_aside_or_sent_home_is_durable(root: Root, flushes: Flushes) -> None:
+    publish(root, version=1)
+    (root.folder("some") / "deep" / "er").mkdir(parents=True)
+    (root.folder("some") / "deep" / "er" / "mine").write_text("the user's")
+    (root.folder("some") / "index.csv").write_bytes(b"changed")
+    former = withdraw(root, "some")
+    (aside,) = retire(root, former)
+    assert not flushes.dirty
+    assert aside.read_bytes() == b"changed"
+    assert (root.folder("some") / "deep" / "er" / "mine").read_text() == "the user's"
+
+
+def test_P5_what_is_mended_is_durable_and_what_stood_there_before_it(root: Root, flushes: Flushes) -> None:
+    record = publish(root)
+    (root.folder("some") / "images" / "a1.png").unlink()
+    (root.folder("some") / "images").rmdir()
+    (root.folder("some") / "index.csv").write_bytes(b"changed")
+    mends = []
+    for file in record.files:
+        staged = root.staging / secrets.token_hex(4)
+        staged.write_bytes(content("some", 1)[file.path])
+        mends.append(Mend(file, staged, {"problem": "changed"}))
+    assert len(mend(root, "some", mends)) == 2
+    assert is_whole(root, record)
+    assert not flushes.dirty
+
+
+def test_S02_a_file_that_is_replaced_is_durable(root: Root, flushes: Flushes) -> None:
+    durable.write_whole(root.index, b"database\n")
+    assert root.index.read_bytes() == b"database\n"
+    assert not flushes.dirty
