@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aigiqa_cli.pointers import POINTER, is_pointer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MOVING = ("gif", "png", "webp", "tiff")  # a second image in a JPEG is a camera's preview
@@ -70,3 +74,21 @@ def decode(data: bytes) -> Header:
     except Exception as error:  # noqa: BLE001 - as above
         raise NotAnImage(f"cannot be decoded: {error or type(error).__name__}", "I01") from None
     return found
+
+
+def pixels(data: bytes) -> Image:
+    """The decoded picture in RGB, what is transparent on white. Raises NotAnImage."""
+    from PIL import Image
+
+    header(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if not image.has_transparency_data:
+                return image.convert("RGB")
+            over = image.convert("RGBA")
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        raise NotAnImage(f"cannot be decoded: {error or type(error).__name__}", "I01") from None
+    white = Image.new("RGBA", over.size, "white")
+    return Image.alpha_composite(white, over).convert("RGB")

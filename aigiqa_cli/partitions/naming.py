@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -46,6 +47,11 @@ class Names:
             if found := self._loose.get(_loosely(tail)):
                 return found, False
         return None
+
+    def nearest(self, text: str) -> list[str]:
+        """The published names that look most like this, up to three."""
+        name = text.strip().replace("\\", "/")
+        return get_close_matches(name, self._exact, n=3, cutoff=0.5)
 
     def sorted(self, images: Iterable[str]) -> list[str]:
         """The images in the order of the index."""

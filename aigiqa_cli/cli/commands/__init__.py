@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "verify": "aigiqa_cli.cli.commands.verify",
     "stats": "aigiqa_cli.cli.commands.stats",
     "compare": "aigiqa_cli.cli.commands.compare",
+    "show": "aigiqa_cli.cli.commands.show",
     "export": "aigiqa_cli.cli.commands.export",
     "gallery": "aigiqa_cli.cli.commands.gallery",
     "evaluate": "aigiqa_cli.cli.commands.evaluate",
