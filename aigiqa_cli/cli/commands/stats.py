@@ -42,7 +42,7 @@ def stats(
 
         aigiqa stats --by generator,setting DB
 
-        aigiqa stats DB --where "generator = 'midjourney'" --plot scores.svg
+        aigiqa stats DB --where "mos_quality > 3" --plot scores.svg
 
         aigiqa stats --json | jq '.data[] | {database, quality: .result.dimensions.quality.mean}'
     """
