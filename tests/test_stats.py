@@ -329,6 +329,12 @@ def test_at_a_terminal_nothing_is_cut(demo: Command, columns: int) -> None:
         assert needed in flat, needed
 
 
+def test_U05_bars_at_a_terminal_of_another_encoding(demo: Command) -> None:
+    seen = at_terminal(demo, "stats", "--by", "", NO_COLOR="1", PYTHONIOENCODING="ascii", COLUMNS="120")
+    assert "\\u258" not in seen
+    assert re.search(r"0-5\b.* [.:=#-]+[.:=# -]+", seen)
+
+
 def test_at_a_terminal_several_databases_stand_side_by_side(home: Command) -> None:
     seen = at_terminal(home, "stats", "agiqa3k", "aigciqa2023", COLUMNS="140", NO_COLOR="1")
     side = re.sub(r"\x1b\[[0-9;]*m", "", seen).partition("side by side")[2]

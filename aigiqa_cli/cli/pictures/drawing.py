@@ -36,7 +36,7 @@ def draw(terminal: Terminal, pictures: Sequence[Image], screen: Screen) -> bool:
         else:
             terminal.raw((kitty if screen.way == KITTY else sixel)(fitted) + "\n")
         return True
-    if console.color_system is None or console.no_color:
+    if console.color_system is None or console.no_color or not console.encoding.startswith("utf"):
         return False
     _blocks(console, whole)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,14 @@ STYLES = {"quality": "cyan", "alignment": "magenta", "authenticity": "green", "o
 _UNBOUNDED = 100_000  # cells
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = "▁▂▃▄▅▆▇█"
+_WITHOUT = str.maketrans(_EIGHTHS + _HEIGHTS[:-1], "    ===##.::--==")
 
 
 def bar(share: float, width: int) -> str:
     """`width` cells, of which `share` (0..1) is filled, to an eighth of a cell."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, part = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
+    return drawable("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
 
 
 def skyline(counts: Sequence[int], width: int) -> str:
@@ -31,7 +33,16 @@ def skyline(counts: Sequence[int], width: int) -> str:
     together = max(1, -(-len(counts) // width))
     merged = [sum(counts[start : start + together]) for start in range(0, len(counts), together)]
     most = max(merged, default=0)
-    return "".join(_HEIGHTS[-(-count * len(_HEIGHTS) // most) - 1] if count else " " for count in merged)
+    return drawable("".join(_HEIGHTS[-(-count * len(_HEIGHTS) // most) - 1] if count else " " for count in merged))
+
+
+def drawable(text: str) -> str:
+    """The same in ASCII where stdout has no block characters (U05)."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return text.translate(_WITHOUT)
+    return text
 
 
 def number(value: float | None) -> str:
