@@ -222,7 +222,8 @@ def test_D02_no_hole_of_the_interpreter_matters() -> None:
         if name in ("tarfile", "zipfile", "shutil.unpack_archive")
     }
     assert users <= {"archives/zip.py", "archives/tar.py", "archives/member_names.py", "tables/workbook.py", "archives/disks.py",
-                     "archives/zip_data.py", "synthetic/__init__.py", "synthetic/files.py", "archives/zip_directory.py", "archives/zip_layout.py"}  # fmt: skip
+                     "archives/zip_data.py", "synthetic/__init__.py", "synthetic/files.py", "archives/zip_directory.py", "archives/zip_layout.py",
+                     "exports/webdataset.py"}  # fmt: skip  # the last writes headers of tar and reads none
     written = {
         name.rpartition(".")[2]
         for module in MODULES
