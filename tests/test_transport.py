@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -22,6 +24,18 @@ def test_whole_file_in_one_request(wire: Wire, wanted: Wanted) -> None:
     assert wire.files() == [got.path.with_suffix(".json"), got.path], "the file and where it came from, nothing else"
     assert (got.path.stat().st_mode & 0o777, wire.partial.stat().st_mode & 0o777) == (0o600, 0o700)
     assert wire.reporter.advanced == SIZE
+    assert wire.reporter.notes == []
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_S02_a_file_is_flushed_before_it_is_handed_over(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, flush: bool
+) -> None:
+    """Unless whoever asks flushes many files at once."""
+    flushed: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    got = wire.receive(replace(PINNED, flush=flush), wire.source())
+    assert flushed == ([str(got.path)] if flush else [])
 
 
 def test_complete_part_needs_no_network(wire: Wire) -> None:
@@ -159,6 +173,18 @@ def test_N04_other_length_than_the_manifest_says(wire: Wire) -> None:
     assert got.source == "http /set.zip"
 
 
+def test_N04_a_twin_may_be_longer_within_reason(wire: Wire) -> None:
+    """Twice as long is no twin, and the host that states another length than the manifest is not even asked."""
+    wire.server.site.put("/other.zip", DATA * 2 + b"x")
+    with_twin = Wanted("set.zip", "zip", SIZE, SHA256, (Blob(OTHER).sha256,))
+    assert wire.fails(with_twin, wire.source("/other.zip")).fault == "N04"
+    assert wire.bytes_kept() == 0
+    wire.log.clear()
+    for stated in (SIZE - 1, SIZE + 1):
+        assert wire.fails(PINNED, wire.source(bytes=stated)).fault == "N04"
+    assert wire.log == []
+
+
 def test_N05_wrong_bytes_go_to_quarantine_and_the_next_mirror_serves(wire: Wire) -> None:
     wire.server.site.put("/bad.zip", OTHER)
     got = wire.receive(PINNED, wire.source("/bad.zip"), wire.source())
@@ -177,7 +203,7 @@ def test_N05_one_flipped_bit_is_exit_4(wire: Wire) -> None:
     assert isinstance(problem, IntegrityFault)
     assert SHA256[:12] in str(problem) + str([finding.as_json() for finding in problem.findings])
     assert len(wire.log) <= 2, "never retried until it matches"
-    assert not wire.files("*.part")
+    assert wire.files() == []
 
 
 def test_N05_splice_is_blamed_on_the_splice_first(wire: Wire) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import ipaddress
 import random
 import socket
@@ -21,12 +22,13 @@ from doubles import Box, Fault
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
-from wire import DATA, IMPATIENT, LOOSE, PINNED, SHA256, SIZE, Wire, same
+from wire import DATA, IMPATIENT, LOOSE, PINNED, SHA256, SIZE, Wire, answer, same
 
 from aigiqa_cli.errors import Exit, RefusedInput, TemporaryFault
 from aigiqa_cli.errors import Fault as Problem
 from aigiqa_cli.transport import Limits, Session, Wanted, connection, receive
 from aigiqa_cli.transport.gate import check, is_public
+from aigiqa_cli.transport.model import Later
 
 MEGABYTE = 1 << 20
 AS_FETCHED = Wanted("set.zip", "zip", SIZE, SHA256, (SHA256,))  # what a manifest without twins asks for
@@ -138,6 +140,32 @@ def test_N19_whole_file_before_endless_trailers_is_not_lost(wire: Wire, talk: Ca
     host = talk(forever(WHOLE, b"X-More: yes\r\n" * 5000))
     assert same(wire.receive(PINNED, wire.source(url=host.url)))
     assert host.connections == 1, "what is proven is not asked for again"
+
+
+def test_N19_what_frames_the_bytes_may_be_longer_than_they_are(wire: Wire) -> None:
+    """Unknown extensions of chunks are passed over (RFC 9112, 7.1.1), also between the bytes that are looked at first."""
+    blocks = [DATA[:10], *(DATA[at : at + 100_000] for at in range(10, SIZE, 100_000))]
+    chunks = b"".join(b"%x;a=%s\r\n%s\r\n" % (len(block), b"b" * 5_000, block) for block in blocks)
+    whole = answer("Transfer-Encoding: chunked", body=chunks + b"0\r\n\r\n")
+    wire.server.site.faults.add("/set.zip", whole, whole)
+    assert same(wire.receive(PINNED, wire.source()))
+    assert len(wire.log) == 1
+    with Session(settings=wire.settings) as session, session.open(wire.server.url("/set.zip")) as got:
+        assert (got.peek(512), got.peek(4)) == (DATA[:512], DATA[:4])
+        assert b"".join(iter(got.read, b"")) == DATA
+
+
+def test_N19_N20_what_has_no_end_is_told() -> None:
+    """A head of a MiB, then as much framing as nobody needs."""
+    wire = connection._Wire(io.BytesIO(bytes(2 * MEGABYTE)), Limits())  # type: ignore[arg-type]
+    assert wire.readinto(bytearray(MEGABYTE)) == MEGABYTE
+    with pytest.raises(Later, match="sends a head without end") as head:
+        wire.readinto(bytearray(1))
+    wire.allow(5)
+    assert wire.readinto(bytearray(256 * 1024 + 5)) == 256 * 1024 + 5
+    with pytest.raises(Later, match="sends framing without end") as framing:
+        wire.readinto(bytearray(1))
+    assert (head.value.fault, framing.value.fault) == ("N20", "N19")
 
 
 @pytest.mark.parametrize("where", DRIPS)
@@ -320,6 +348,17 @@ def test_M07_no_socket_is_opened_to_a_private_address(monkeypatch: pytest.Monkey
     with Session(settings={}) as session, pytest.raises(RefusedInput) as caught:
         session.open("https://inner.example.org/set.zip")
     assert caught.value.fault == "M07"
+
+
+def test_M07_each_host_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one is public says nothing of the next one."""
+    asked = _resolver(monkeypatch, [_entry("93.184.215.14", 443)], [_entry("10.0.0.1", 443)])
+    with Session(settings={}) as session:
+        for path in ("a", "b"):
+            session.gate(f"https://files.example.org/{path}")
+        with pytest.raises(RefusedInput) as caught:
+            session.gate("https://inner.example.org/a")
+    assert (caught.value.fault, asked) == ("M07", ["files.example.org", "inner.example.org"])
 
 
 _HOSTS = st.sampled_from(

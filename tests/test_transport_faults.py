@@ -11,8 +11,11 @@ import ipaddress
 import json
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +78,17 @@ def test_S09_N24_errors_that_are_of_this_machine_or_its_settings() -> None:
     assert (type(here), here.fault) == (MachineFault, "S09")
     proxy = trouble(requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support."), "example.org")
     assert (proxy.fault, "the proxy setting cannot be used" in proxy.message) == ("N24", True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "clock"),
+    [("certificate has expired", True), ("certificate is not yet valid", True), ("self-signed certificate", False)],
+)
+def test_N15_the_clock_is_named_where_the_date_is_the_reason(reason: str, clock: bool) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = reason
+    found = trouble(requests.exceptions.SSLError(error), "example.org")
+    assert (found.fault, reason in found.message, "clock" in found.hint) == ("N15", True, clock)
 
 
 def test_errors_without_end_are_looked_into_so_far() -> None:
@@ -275,6 +289,23 @@ def test_a_base_of_waiting_that_is_no_number_counts_as_not_set() -> None:
     assert 0.25 <= patience.backoff(1, {"AIGIQA_RETRY_SECONDS": "soon"}) <= 0.5
     assert patience.backoff(9, {"AIGIQA_RETRY_SECONDS": "-1"}) == 0.0
     patience.pause(-1.0)
+
+
+def test_N28_a_complaint_halves_the_rate_that_was_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred requests in a second were too many: fifty then, and slowly more with each answer."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pace = Pace({"AIGIQA_RETRY_SECONDS": "0"}, Limits())
+    monkeypatch.setattr(pace, "wait", lambda seconds: now.__setitem__(0, now[0] + max(0.0, seconds)))
+    for _ in range(100):
+        pace.take()
+        now[0] += 0.01
+    pace.heard(now[0], 429, None)
+    assert (pace.rate, pace.complaints) == (pytest.approx(50), 1)
+    turns = [pace.take() for _ in range(3)]
+    assert [late - early for early, late in pairwise(turns)] == pytest.approx([0.02, 0.02])
+    pace.heard(turns[-1], 200, None)
+    assert (pace.rate, pace.complaints) == (pytest.approx(51), 0)
 
 
 def test_N28_who_waits_for_a_turn_hears_complaints_too(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -575,6 +606,15 @@ def test_C06_C07_without_locks_the_rename_decides(tmp_path: Path, monkeypatch: p
     assert parts._taken(tmp_path, "key", tmp_path / "key.gone.part") is None
 
 
+def test_N05_wrong_bytes_without_a_note_are_put_aside_too(tmp_path: Path) -> None:
+    part = parts.create(tmp_path / "root" / "partial", "key")
+    part.append(b"wrong")
+    aside = parts.quarantine(part, part.path.parent, {"file": "a.zip"})
+    assert (aside.read_bytes(), json.loads(aside.with_suffix(".json").read_bytes())) == (b"wrong", {"file": "a.zip"})
+    modes = [path.stat().st_mode & 0o777 for path in (aside.parent, aside, aside.with_suffix(".json"))]
+    assert modes == [0o700, 0o600, 0o600], "K09"
+
+
 def test_C06_who_lives_is_not_robbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aigiqa_cli.owners.lives", lambda note: bool(note.get("pid")))
     (tmp_path / "key.1.part").write_bytes(DATA)
@@ -606,6 +646,23 @@ def test_N01_a_part_that_ends_early_without_a_word(wire: Wire, session: Session)
     wire.server.site.faults.add("/set.zip", Fault(no_length=True, cut=40))
     assert file.tail(100) == DATA[-100:]
     assert [entry.range for entry in wire.log] == [f"bytes={SIZE - 100}-{SIZE - 1}", f"bytes={SIZE - 60}-{SIZE - 1}"]
+
+
+@pytest.mark.parametrize(("cut", "requests"), [(0, 5), (30, 4)])
+def test_N14_only_new_bytes_are_progress(wire: Wire, session: Session, cut: int, requests: int) -> None:
+    """Five tries without any, and as many as it takes while each brings some."""
+    file, held = remote(wire, session), bytearray()
+    file.tail(10)
+    wire.log.clear()
+    wire.server.site.faults.add("/set.zip", Fault(cut=cut, always=True))
+    fetched = partial(file.fetch, [(0, 120)], lambda _, block: held.extend(block))
+    if cut:
+        fetched()
+        assert bytes(held) == DATA[:120]
+    else:
+        with pytest.raises(TemporaryFault):
+            fetched()
+    assert len(wire.log) == requests
 
 
 def test_N23_of_two_workers_one_makes_the_link_anew(wire: Wire, session: Session) -> None:
@@ -701,11 +758,20 @@ def test_the_fullest_shelf_that_is_free_is_taken(tmp_path: Path, owner: bytes) -
             (folder / "journal.jsonl").write_text(line * lines + 'not json\n["too", "short"]\n[1, 2, 3, 4]\n')
     descriptor = os.open(tmp_path / "key.0.tree", os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    handles = os.listdir("/proc/self/fd")
     held = shelf.claim(tmp_path, "key")
-    os.close(descriptor)
     assert held.folder.name == "key.1.tree"
     assert held._remembered(Leaf("a.png", ""), "host") == "0" * 64
     held.close()
+    assert os.listdir("/proc/self/fd") == handles
+    os.close(descriptor)
+
+
+def test_K09_a_shelf_is_its_owner_s_alone(tmp_path: Path) -> None:
+    held = shelf.claim(tmp_path / "root" / "partial", "key")
+    folders = (held.folder.parent, held.folder, held.files, held.parts)
+    assert [path.stat().st_mode & 0o777 for path in folders] == [0o700] * 4
+    held.discard()
 
 
 def test_S21_C06_shelves_where_locks_are_missing_or_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -867,6 +933,20 @@ def test_N01_a_file_that_takes_too_many_tries_is_given_up(trees: Trees) -> None:
     trees.wire.server.site.faults.add("/a.zip", *[Fault(cut=10, always=True)])
     assert trees.fails(trees.source(leaf), connections=1).fault == "N01"
     assert len(trees.wire.log) == 2
+
+
+@pytest.mark.parametrize(("answers", "asked"), [(("bad",) * 9, 3), (("bad", "bad", "cut", "bad", "bad"), 6)])
+def test_N14_a_file_of_a_tree_is_tried_as_often_as_any(trees: Trees, answers: tuple[str, ...], asked: int) -> None:
+    """Given up after so many tries without new bytes, which begin to count anew with each that brought some."""
+    trees.limits = Limits(tries=3)
+    leaves = [trees.leaf("a.zip", DATA), trees.leaf("b.png", b"data")]
+    kinds = {"bad": Fault(status=500), "cut": Fault(cut=1_000)}
+    trees.wire.server.site.faults.add("/a.zip", *(kinds[word] for word in answers))
+    if asked == 3:
+        assert trees.fails(trees.source(*leaves)).exit_code == Exit.TEMPORARY
+    else:
+        trees.receive(trees.source(*leaves)).discard()
+    assert sum(entry.path == "/a.zip" for entry in trees.wire.log) == asked
 
 
 def test_what_one_file_says_is_a_detail_of_the_tree(session: Session) -> None:

@@ -66,6 +66,16 @@ def test_N06_wrapped_page_is_still_a_page(wire: Wire, wrapped: bytes) -> None:
     assert wire.bytes_kept() == 0
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/problem+json; charset=utf-8"])
+def test_N06_json_instead_of_a_table(wire: Wire, kind: str) -> None:
+    """What an interface says of an error; a table that is served as json is still a table."""
+    wire.server.site.put("/data", b'\n {"error": "gone"}', type=kind)
+    problem = wire.fails(Wanted("data.csv", "csv"), wire.source("/data"))
+    assert (problem.exit_code, problem.fault, wire.bytes_kept()) == (Exit.PERSON, "N06", 0)
+    wire.server.site.put("/data", b"name,mos\n", type=kind)
+    assert same(wire.receive(Wanted("data.csv", "csv"), wire.source("/data")), b"name,mos\n")
+
+
 @pytest.mark.parametrize("form", ["csv", "tsv", "json", "txt", "tar", "zip"])
 def test_N06_page_instead_of_a_table(wire: Wire, form: str) -> None:
     wire.server.site.put("/data", PAGES["sign-in"], type="text/plain")

@@ -10,7 +10,7 @@ from doubles import Blob, Fault
 from wire import DATA, LOOSE, OTHER, PINNED, SHA256, SIZE, SIZED, Wire, answer, same
 
 from aigiqa_cli.errors import Exit, IntegrityFault, MachineFault, PersonNeeded
-from aigiqa_cli.transport import Wanted
+from aigiqa_cli.transport import Limits, Wanted
 
 
 def _interrupted(wire: Wire, wanted: Wanted, at: int = 200_000) -> None:
@@ -70,6 +70,14 @@ def test_N16_pinned_part_of_an_old_version_heals(wire: Wire) -> None:
     assert same(wire.receive(PINNED, wire.source()))
 
 
+def test_N16_what_was_published_anew_is_fetched_anew(wire: Wire) -> None:
+    """Also where the hash would judge the result: two versions are never glued."""
+    _interrupted(wire, PINNED)
+    wire.server.site.put("/set.zip", DATA, etag='"new"')
+    assert same(wire.receive(PINNED, wire.source()))
+    assert wire.starts() == [200_000, 0]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -111,6 +119,15 @@ def test_N18_encoding_is_refused(wire: Wire) -> None:
     assert wire.receive(PINNED, wire.source("/wrapped.zip"), wire.source()).source == "http /set.zip"
     assert {entry.encoding for entry in wire.log} == {"identity"}
     assert wire.fails(LOOSE, wire.source("/wrapped.zip")).exit_code == Exit.PERSON
+
+
+def test_N01_chunks_that_end_too_early_are_a_cut(wire: Wire) -> None:
+    """They say where they end, so nobody was silent about it (N02)."""
+    short = answer("Transfer-Encoding: chunked", "Connection: close", body=b"4\r\nPK\x03\x04\r\n0\r\n\r\n")
+    wire.server.site.faults.add("/set.zip", *[short] * 5)
+    wire.server.site.faults.add("/set.zip", Fault(status=503, always=True))
+    wire.limits = Limits(tries=1)
+    assert wire.fails(Wanted("set.zip", "zip", SIZE, SHA256, (SHA256,)), wire.source()).fault == "N01"
 
 
 @pytest.mark.parametrize(
