@@ -233,6 +233,24 @@ def test_A18_what_looks_like_an_end_and_is_none(tmp_path: Path) -> None:
     assert judged(tmp_path / "given", zipped(streamed(b"a", data, 0))).fault == "A18"
 
 
+def test_A18_a_false_end_that_comes_in_pieces() -> None:
+    """Wherever a large member is cut while it is read, its own end must not stand in its data."""
+    mark = b"PK\x07\x08"
+    before = bytes(1_000)
+    for stated, false in ((1_000, True), (1_001, False), (0, False)):
+        data = before + mark + bytes(4) + stated.to_bytes(4, "little") + bytes(500)
+        for step in (1, 7, 300, 1_002, 5_000):
+            chunks = zip_data.without_false_end(
+                Member(0, "a", len(data)), (data[at : at + step] for at in range(0, len(data), step))
+            )
+            if false:
+                with pytest.raises(Refusal) as caught:
+                    list(chunks)
+                assert caught.value.fault == "A18"
+            else:
+                assert b"".join(chunks) == data
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # zip: structure
 # ---------------------------------------------------------------------------------------------------------------------
@@ -242,6 +260,32 @@ def refused(tmp_path: Path, data: bytes, fault: str, reason: str = "") -> None:
     done = judged(tmp_path / "given", data)
     assert (done.verdict, done.fault) == ("refused", fault), done
     assert reason in done.reason
+
+
+def test_A10_what_a_member_runs_into_is_told(tmp_path: Path) -> None:
+    one, two = (Zipped(name, PNG) for name in (b"a.png", b"b.png"))
+    for lying, said in (
+        ((replace(one, central={"packed": len(PNG) + 1, "unpacked": len(PNG) + 1}), two), "overlaps another one"),
+        ((one, replace(two, central={"packed": len(PNG) + 1, "unpacked": len(PNG) + 1})), "runs into the directory"),
+    ):
+        lies = [replace(member, local=member.central) for member in lying]
+        refused(tmp_path, zipped(*lies), "A10", said)
+
+
+def test_A17_the_end_counts_what_is_on_its_only_disk(tmp_path: Path) -> None:
+    members = [local_header(member) + PNG for member in (Zipped(b"a.png"), Zipped(b"b.png"))]
+    directory = central_header(Zipped(b"a.png"), 0) + central_header(Zipped(b"b.png"), len(members[0]))
+    body = b"".join(members)
+    for lie in ({"here": 1}, {"disk": 1}, {"start": 1}):
+        end = end_record(2, len(directory), len(body), **lie)
+        refused(tmp_path, body + directory + end, "A17", "disk")
+
+
+def test_A29_programs_are_missed_before_anything_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "given").write_bytes(zipped(Zipped(b"a.png", method=9)))
+    with (tmp_path / "given").open("rb") as stream, pytest.raises(Needed) as caught:
+        ZipFormat(Source(Opened((stream.fileno(),)))).members()
+    assert (caught.value.fault, "Deflate64" in caught.value.reason) == ("A29", True)
 
 
 def test_A17_something_before_an_empty_directory(tmp_path: Path) -> None:
@@ -355,6 +399,19 @@ def test_places_beyond_four_gibibytes_stay_what_they_are() -> None:
     assert whole.pread(4, found.offset) == b"PK\x03\x04"
 
 
+def test_lengths_beyond_four_gibibytes_stay_what_they_are() -> None:
+    """On a first disk of eight GiB, so that what is behind it cannot be told without its ZIP64 field either."""
+    member = Zipped(b"a.png", PNG)
+    numbers = struct.pack("<2Q", 7 << 30, 6 << 30)
+    lies: dict[str, int | bytes] = {"packed": FULL_LONG, "unpacked": FULL_LONG}
+    directory = central_header(replace(member, extra=extra_field(1, numbers), central=lies), 0)
+    last = directory + end_record(1, len(directory), 0, disk=1, start=1)
+    giant = Piece(8 << 30, lambda count, at: bytes(min(count, (8 << 30) - at)))
+    whole = disks.joined(Source(Opened((), ("set.z01", "set.zip"), DISKS), [giant, memory(last)]))
+    (found,) = zip_directory.read(whole.pread, whole.length).entries
+    assert (found.offset, found.packed, found.unpacked) == (0, 6 << 30, 7 << 30)
+
+
 def broken_disks() -> dict[str, tuple[list[bytes], str]]:
     good, wide = disks_of(*MEMBERS), disks_of(*MEMBERS, wide=True)
     at = good[2].index(b"PK\x01\x02")
@@ -372,6 +429,8 @@ def broken_disks() -> dict[str, tuple[list[bytes], str]]:
         "broken entry": ([*good[:2], good[2][:at] + b"PK\1\3" + good[2][at + 4 :]], "A17"),
         "fewer than counted": (disks_of(*MEMBERS, here=9, count=9), "A17"),
         "more than counted": (disks_of(*MEMBERS, here=1, count=1), "A17"),
+        "bytes behind the directory": ([*good[:2], good[2][:-22] + b"x" + good[2][-22:]], "A17"),
+        "bytes behind the wide end": ([*wide[:2], wide[2][:-42] + b"x" + wide[2][-42:]], "A19"),
         "locator on no disk": (disks_of(*MEMBERS, wide=True, its_disk=9), "A19"),
         "locator to nothing": (disks_of(*MEMBERS, wide=True, at=3), "A19"),
         "no ZIP64 numbers": (no_wide, "A19"),
@@ -449,6 +508,22 @@ def test_A21_what_another_program_unpacks_is_not_read_in_parts(asked: Callable[[
     with pytest.raises(Refusal) as caught:
         asked(zipped(Zipped(b"a.png", flags=1))).read()
     assert caught.value.fault == "A21"
+
+
+def test_A10_members_that_overlap_are_refused_before_they_are_asked_for(asked: Callable[[bytes], Asked]) -> None:
+    first, second = Zipped(b"a.png", bytes(300_000)), Zipped(b"b.png", bytes(300_000))
+    one, two = (local_header(member) + member.packed() for member in (first, second))
+    for lost in (0, 1):
+        members = one[: len(one) - lost] + two
+        directory = central_header(first, 0) + central_header(second, len(one) - lost)
+        given = asked(members + directory + end_record(2, len(directory), len(members)))
+        if not lost:
+            assert len(given.read()) == 2
+            continue
+        with pytest.raises(Refusal) as caught:
+            ZipInParts(Source(given.opened)).members()
+        assert caught.value.fault == "A10"
+        assert given.stream.tell() < 100_000, "no member was asked for"
 
 
 def test_A17_bytes_that_no_member_explains(asked: Callable[[bytes], Asked]) -> None:
@@ -752,6 +827,17 @@ def old_volumes(folder: Path) -> list[Path]:
     return paths
 
 
+def test_what_a_volume_of_a_rar4_says_of_itself(tmp_path: Path) -> None:
+    """Old ones tell the first one from the others by their names alone; one with encrypted headers tells nothing."""
+    first, last = (path.read_bytes() for path in old_volumes(tmp_path))
+    assert rar_blocks.walk(memory(first)) == rar_blocks.Volume(0, more=True)
+    assert rar_blocks.walk(memory(last)) == rar_blocks.Volume(0, more=False)
+    new = RAR4 + block4(0x73, 0x11, bytes(6)) + file4(b"a.png", PNG) + block4(0x7B, 1, b"")
+    assert rar_blocks.walk(memory(new)) == rar_blocks.Volume(1, more=True)
+    hidden = RAR4 + block4(0x73, 0x81, bytes(6)) + bytes(100)
+    assert rar_blocks.walk(memory(hidden)) == rar_blocks.Volume(known=False)
+
+
 def test_old_volumes_find_each_other(tmp_path: Path) -> None:
     paths = old_volumes(tmp_path)
     found = volume_set(paths[1])
@@ -777,6 +863,8 @@ def test_volumes_that_a_manifest_declares() -> None:
     assert declared("a.zip.001", "a.zip.002") == ("a.zip", JOINED, ("set.zip.001", "set.zip.002"))
     assert declared("a.bin.001", "a.bin.002") == ("a.bin", JOINED, ("set.001", "set.002"))
     assert declared("one", "two") == ("one", JOINED, ("set.001", "set.002")), "no scheme: cut into pieces"
+    assert declared("one", "a.zip") == ("one", JOINED, ("set.001", "set.002"))
+    assert declared("a.zip", "b.zip") == ("a.zip", JOINED, ("set.zip.001", "set.zip.002"))
 
 
 @pytest.mark.parametrize("names", [("s.part1.rar", "s.part2.rar"), ("s.rar", "s.r00")])
@@ -793,8 +881,40 @@ def test_what_is_no_volume(tmp_path: Path) -> None:
     assert volume_set(tmp_path / "missing.zip.001") is None
     (tmp_path / "a.rar").write_bytes(rar5(file5("a.png", PNG)))
     assert volume_set(tmp_path / "a.rar") is None, "a rar by itself"
-    (tmp_path / "b.rar").write_bytes(b"Rar!")
-    assert volume_set(tmp_path / "b.rar") is None
+    for head in (b"Rar!", RAR5 + bytes(4) + b"\3\1\0", RAR5 + bytes(4) + b"\5\2\0\1\1\1\1"):
+        (tmp_path / "b.rar").write_bytes(head)
+        assert volume_set(tmp_path / "b.rar") is None, "cut short, or begun with another header"
+
+
+def test_volumes_in_capitals_find_each_other(tmp_path: Path) -> None:
+    disks = disks_of(MEMBERS[0], MEMBERS[1])
+    rars = [path.read_bytes() for path in old_volumes(tmp_path)]
+    parts = [path.read_bytes() for path in rar_parts(tmp_path / "new", PNG * 9, ["1", "2"])]
+    whole = zipped(Zipped(b"a.png"))
+    for names, volumes in (
+        (("S.Z01", "S.ZIP"), disks),
+        (("S.RAR", "S.R00"), rars),
+        (("S.PART1.RAR", "S.PART2.RAR"), parts),
+        (("S.ZIP.001", "S.ZIP.002"), [whole[:50], whole[50:]]),
+    ):
+        folder = tmp_path / names[0].replace(".", "-")
+        folder.mkdir()
+        for name, data in zip(names, volumes, strict=True):
+            (folder / name).write_bytes(data)
+        for name in names:
+            found = volume_set(folder / name)
+            assert found is not None
+            assert [path.name for path in found.paths] == list(names)
+
+
+def test_a_directory_that_begins_on_an_earlier_disk_is_no_end(tmp_path: Path) -> None:
+    """Which disk is the last one, the end says of itself."""
+    first, last = disks_of(MEMBERS[0], MEMBERS[1], start=0)
+    for name, data in (("s.z01", first), ("s.zip", last)):
+        (tmp_path / name).write_bytes(data)
+    found = volume_set(tmp_path / "s.zip")
+    assert found is not None
+    assert found.shape == DISKS
 
 
 def test_an_archive_among_numbered_ones_is_its_own(tmp_path: Path) -> None:

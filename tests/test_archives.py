@@ -838,6 +838,19 @@ def problems(world: World, files: Iterable[tuple[bytes, bytes]], look: str) -> d
         return {written.member.name: written.problem for written in archive.unpack(orders)}
 
 
+def test_what_is_not_looked_at_has_no_size(world: World) -> None:
+    (written,) = world.unpack(zipped(Zipped(b"a.png", PNG))).values()
+    assert (written.width, written.height, written.format, written.problem, written.fault) == (0, 0, "", "", "")
+
+
+def test_P8_a_worker_that_does_not_answer_is_ended(world: World) -> None:
+    """Stopped, or swapped out: whoever closes the archive waits for no answer of it."""
+    world.archive.write_bytes(zipped(Zipped(b"a.png", PNG)))
+    with open_archive(world.archive, world.target) as archive:
+        os.kill(archive._process.pid, signal.SIGSTOP)
+    assert archive._process.returncode == -signal.SIGKILL
+
+
 def test_I01_I02_I03_I07_what_is_no_image_is_said_so(world: World) -> None:
     giant = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 40_000, 40_000) + b"\x08\2\0\0\0"
     giant += struct.pack(">I", zlib.crc32(giant[12:29])) + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))

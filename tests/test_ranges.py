@@ -268,6 +268,7 @@ def test_a_long_directory_is_one_request(tmp_path: Path) -> None:
 def test_merged_spans() -> None:
     assert merged([]) == []
     assert merged([(5, 6), (0, 2)]) == [(0, 6)]
+    assert merged([(1_000_020, 1_000_030), (1_000_000, 1_000_010)]) == [(1_000_000, 1_000_030)]
     assert merged([(0, 10), (3, 5), (1_000_000, 1_000_001)]) == [(0, 10), (1_000_000, 1_000_001)]
 
 

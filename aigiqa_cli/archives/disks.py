@@ -28,11 +28,11 @@ def joined(source: Source) -> Source:
     if disk >= disks or size > min(_MOST_OF_A_DIRECTORY, source.length) or count > MAX_MEMBERS:
         raise Refusal("the directory of the split zip is impossible", "A17")
     begin = source.start(disk) + offset
-    if begin + size > end:
-        raise Refusal("the directory of the split zip runs over its end", "A17")
+    if begin + size != end:
+        raise Refusal("the directory of the split zip is not where its end says", "A17")
     skipped = 4 if source.pread(4, 0) in _MARKS else 0
     starts = [source.start(number) - skipped for number in range(disks)]
-    directory = _rewritten(source.pread(size, begin), starts, count)
+    directory = _rewritten(source.pread(size, begin), starts)
     data = [part_of(source.pieces[0], skipped, source.pieces[0].length), *source.pieces[1:]]
     kept = _until(data, begin - skipped)
     tail = directory + _ends(count, len(directory), begin - skipped)
@@ -50,14 +50,15 @@ def _end(source: Source) -> tuple[int, int, int, int, int]:
     if found + _END.size + comment != len(tail):
         raise Refusal("something follows the end of the split zip", "A17")
     end = at + found
-    locator = source.pread(_WIDE_LOCATOR.size, end - _WIDE_LOCATOR.size)
+    locator_at = end - _WIDE_LOCATOR.size
+    locator = source.pread(_WIDE_LOCATOR.size, locator_at)
     if locator[:4] == b"PK\x06\x07":
         _, where, relative, _ = _WIDE_LOCATOR.unpack(locator)
         if where >= len(source.pieces):
             raise Refusal("the directory of the split zip is impossible", "A19")
         end = source.start(where) + relative
         wide = source.pread(_WIDE_END.size, end)
-        if len(wide) != _WIDE_END.size or wide[:4] != b"PK\x06\x06":
+        if end + _WIDE_END.size != locator_at or wide[:4] != b"PK\x06\x06":
             raise Refusal("the ZIP64 end record is not where it should be", "A19")
         _, _, _, _, this, disk, _, count, size, offset = _WIDE_END.unpack(wide)
     if this + 1 != len(source.pieces):
@@ -65,20 +66,19 @@ def _end(source: Source) -> tuple[int, int, int, int, int]:
     return end, count, size, disk, offset
 
 
-def _rewritten(directory: bytes, starts: list[int], count: int) -> bytes:
+def _rewritten(directory: bytes, starts: list[int]) -> bytes:
+    """Whether it has as many entries as its end counts, whoever reads the ordinary zip sees (see zip_directory)."""
     parts: list[bytes] = []
     at = 0
     while at < len(directory):
         head = directory[at : at + _CENTRAL.size]
-        if len(head) < _CENTRAL.size or head[:4] != b"PK\x01\x02" or len(parts) >= count:
+        if len(head) < _CENTRAL.size or head[:4] != b"PK\x01\x02":
             raise Refusal("the directory of the split zip is broken", "A17")
         fields = list(_CENTRAL.unpack(head))
         lengths = fields[10:13]
         rest = directory[at + _CENTRAL.size : at + _CENTRAL.size + sum(lengths)]
         at += _CENTRAL.size + sum(lengths)
         parts.append(_entry(fields, rest, starts))
-    if len(parts) != count:
-        raise Refusal(f"the end of the split zip counts {count} members, its directory {len(parts)}", "A17")
     return b"".join(parts)
 
 

@@ -34,7 +34,7 @@ def judge(name: str) -> str:
     reason, fault = unsafe_reason(clean)
     if reason:
         raise Refusal(f"the member {name!r} {reason}", fault)
-    if clean.count("/") >= MAX_DEPTH:
+    if clean.count("/") > MAX_DEPTH:
         raise Refusal(f"the member {name!r} lies deeper than {MAX_DEPTH} folders", "A30")
     return clean
 
