@@ -22,7 +22,7 @@ from tiny import SMALL
 
 COMMANDS = REPOSITORY / "aigiqa_cli" / "cli" / "commands"
 WORDS = {
-    "DB": "demo", "NAME": "authors", "FAMILY": "family", "OTHER": "demo", "IMAGE_ID": "atlas_normal_000.png",
+    "DB": "demo", "NAME": "authors", "FAMILY": "family", "OTHER": "other", "IMAGE_ID": "atlas_normal_000.png",
 }  # fmt: skip
 WAITS = {  # for somebody, or for somebody else's server
     "aigiqa fetch DB --mirror baidu --watch ~/Downloads": "waits for a person's download; test_watch.py does that",
@@ -95,6 +95,8 @@ def shell(base: Path, root: Path, line: str, code: int = 0) -> subprocess.Comple
     environment = {
         "PATH": f"{base / 'bin'}:{os.environ['PATH']}", "HOME": str(base / "work"), "AIGIQA_ROOT": str(root), "LC_ALL": "C.UTF-8",
     }  # fmt: skip
+    if (base / "manifests").is_dir():
+        environment["AIGIQA_MANIFESTS"] = str(base / "manifests")
     if IMPORT_PATH:
         environment["PYTHONPATH"] = IMPORT_PATH
     done = subprocess.run(
@@ -104,6 +106,15 @@ def shell(base: Path, root: Path, line: str, code: int = 0) -> subprocess.Comple
     # A reader that has seen enough (`| head`) ends the writer by a signal: quiet, and no failure.
     assert done.returncode == code or ("| head" in line and done.returncode == 141), (line, done.stdout, done.stderr)
     return done
+
+
+def another_database(base: Path, root: Path) -> None:
+    """The synthetic one under another name."""
+    (base / "manifests").mkdir()
+    manifest = (REPOSITORY / "manifests/demo.yaml").read_text(encoding="utf-8")
+    manifest = manifest.replace("\nid: demo\naliases: [synthetic]", "\nid: other")
+    (base / "manifests/other.yaml").write_text(manifest, encoding="utf-8")
+    shell(base, root, "aigiqa fetch other")
 
 
 @pytest.mark.parametrize("example", sorted({line for _, line in EXAMPLES}))
@@ -116,6 +127,8 @@ def test_the_example_works(example: str, ready: Path, workshop: Path, tmp_path: 
     shutil.copytree(workshop, base, symlinks=True)
     root = tmp_path / "root"
     shutil.copytree(ready, root)
+    if "OTHER" in example:
+        another_database(base, root)
     line = example.replace("aigiqa:…|…", (base / "signature").read_text())
     line = (
         line.replace("DB.yaml", "pinned.yaml").replace("--mirror", "--mirror ").replace("midjourney", "synthetic-atlas")
