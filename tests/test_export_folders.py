@@ -23,10 +23,10 @@ from conftest import LIMIT, REPOSITORY, Command, kill
 from PIL import Image
 
 from aigiqa_cli.errors import IntegrityFault, TemporaryFault, UsageFault
-from aigiqa_cli.exports import FORMATS, Source, Wanted, export_folder, plan, pouring
+from aigiqa_cli.exports import FORMATS, Source, Wanted, export_folder, plan, pouring, webdataset
 from aigiqa_cli.exports.about import About
 from aigiqa_cli.exports.pouring import Installed
-from aigiqa_cli.exports.samples import PATHS
+from aigiqa_cli.exports.samples import PATHS, Again
 from aigiqa_cli.index import COLUMNS, KINDS
 
 FOLDERS = [name for name, form in FORMATS.items() if form.fill]
@@ -81,7 +81,8 @@ def install(root: Path, database: str, count: int = 11) -> list[dict[str, str]]:
             "extra": '{"style":"x"}' if number % 2 else "",
         }
         if number % 3 == 1:
-            reference = f"{database}/references/ref_{number % 2}.png"
+            reference = f"{database}/references/{number % 2}/ref.png"
+            (root / reference).parent.mkdir(exist_ok=True)
             (root / reference).write_bytes(picture(90 + number % 2, "png"))
             row |= {"reference_path": reference, "task": "i2i"}
         rows.append(row)
@@ -227,7 +228,10 @@ def test_mlcroissant_validates_and_reads_the_records(name, root, rows, read):
     wanted = []
     for row in rows:
         record = typed(row, empty=None)
-        record |= {"file_name": row["image_id"], "reference_file_name": Path(row["reference_path"]).name or None}
+        record |= {
+            "file_name": row["image_id"],
+            "reference_file_name": row["reference_path"].partition("references/")[2] or None,
+        }
         record |= {} if name == "croissant-none" else {"image": decoded(row)}
         # mlcroissant reads the csv with pandas' defaults, to which these words are nothing
         record["prompt"] = None if row["prompt"] in ("NA", "null") else record["prompt"]
@@ -418,6 +422,19 @@ def test_no_rows_are_a_usage_fault(root, rows):
         plan(source(root, rows, rows=lambda: iter([])))
 
 
+@pytest.mark.parametrize(("most", "reads"), [(10, 2), (11, 1), (12, 1)])
+def test_few_rows_are_read_once_and_many_are_not_held(most, reads, rows):
+    begun = []
+
+    def read():
+        begun.append(1)
+        yield from rows
+
+    again = Again(read, most)
+    assert list(again()) == list(again()) == rows
+    assert len(begun) == reads
+
+
 def test_only_so_many_shards_are_held_at_one_time():
     """Bounded memory: a unit is made when a thread is free for it."""
     made, done = [], []
@@ -433,6 +450,14 @@ def test_only_so_many_shards_are_held_at_one_time():
 
     pouring.side_by_side(units(), work)
     assert sorted(done) == list(range(50))
+
+
+@pytest.mark.parametrize("size", [0, 51_234, 8**11 - 1])
+@pytest.mark.parametrize("name", ["a", "00000012_SD1_5_000.reference.png", "x" * 100])
+def test_the_header_of_a_member_is_that_of_tarfile(name, size):
+    member = tarfile.TarInfo(name)
+    member.size = size
+    assert webdataset._header(name, size) == member.tobuf(tarfile.USTAR_FORMAT)
 
 
 @pytest.mark.parametrize("size", [0, 1, pouring.PIECE - 1, pouring.PIECE, pouring.PIECE + 1, 3 * pouring.PIECE + 5])
@@ -528,7 +553,9 @@ def test_S01_a_killed_export_leaves_nothing_that_looks_finished(name: str, run: 
     deadline = time.monotonic() + LIMIT
     while len(os.listdir(run.work)) == 1 and process.poll() is None and time.monotonic() < deadline:
         pass
-    kill(process)
+    if process.poll() is None:
+        kill(process)
+    process.communicate(timeout=LIMIT)
     left = set(os.listdir(run.work)) - {"mine.txt"}
     if left == {"out"}:  # it was quicker
         left = set()

@@ -80,19 +80,18 @@ def write_croissant(source: Source, planned: Plan, folder: Path) -> None:
 def _table(source: Source, formats: set[str]) -> Iterator[Row]:
     for row in source.rows():
         formats.add(row["format"])
-        reference = row["reference_path"].rpartition("/")[2]
-        yield {**row, "file_name": row["image_id"], "reference_file_name": reference}
+        yield {**row, "file_name": source.name(row), "reference_file_name": source.reference_name(row)}
 
 
 def _units(source: Source, planned: Plan, folder: Path) -> Iterator[list[Copy]]:
     seen: set[str] = set()
     for shard in shards(source, planned):
-        copies = [(source.image(row), folder / IMAGES / row["image_id"]) for _, row in shard.rows]
+        copies = [(source.image(row), folder / IMAGES / source.name(row)) for _, row in shard.rows]
         for _, row in shard.rows:
             reference = source.reference(row)
             if reference and reference.path not in seen:
                 seen.add(reference.path)
-                copies.append((reference, folder / REFERENCES / Path(reference.path).name))
+                copies.append((reference, folder / REFERENCES / source.reference_name(row)))
         yield copies
 
 

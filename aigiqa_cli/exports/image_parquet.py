@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli.exports.card import TYPES, card, features
 from aigiqa_cli.exports.columns import Row
-from aigiqa_cli.exports.pouring import Installed, read_into, side_by_side
+from aigiqa_cli.exports.pouring import Installed, Pouring, read_into, side_by_side
 from aigiqa_cli.exports.samples import Plan, Shard, Source, shards
-from aigiqa_cli.exports.typed import Typed
+from aigiqa_cli.exports.typed import Sink, Typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 GROUP_BYTES = 16_000_000  # images of one row group: what is in memory, and what a reader must load for one row
-GROUP_ROWS = 1_000
+GROUP_ROWS = 100  # as `datasets` writes images
 
 
 def write_image_parquet(source: Source, planned: Plan, folder: Path) -> None:
@@ -55,7 +55,8 @@ def _write(source: Source, typed: Typed, images: Sequence[str], shard: Shard, fo
     # What is in images is compressed, and no dictionary or statistics of them help anybody.
     packed = dict.fromkeys((f"{name}.{part}" for name in images for part in ("bytes", "path")), "none")
     packed |= dict.fromkeys(texts, "zstd")
-    with pq.ParquetWriter(path, schema, compression=packed, use_dictionary=texts, write_statistics=texts) as writer:
+    options = {"compression": packed, "use_dictionary": texts, "write_statistics": texts}
+    with Pouring(path, flushed=True) as out, pq.ParquetWriter(Sink(out), schema, **options) as writer:
         for rows in _groups(source, shard):
             arrays = [_pictures(source, rows, name) for name in images] + typed.arrays(rows)
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))

@@ -74,7 +74,7 @@ def _places(
         copies.append((source.image(row), folder / name))
         beside = None
         if reference:
-            beside = f"references/{Path(name).parent / Path(reference.path).name}"
+            beside = f"references/{source.reference_name(row)}"
             if (shard.side, beside) not in seen:
                 seen.add((shard.side, beside))
                 copies.append((reference, folder / beside))

@@ -1,7 +1,8 @@
 """Installed files, read once: what is copied is hashed on its way, and must be what was installed.
 
-Everything goes through one small buffer. It stays in the processor's cache, so that reading, hashing and writing a
-piece cost one way to the memory and not three: with a buffer of a megabyte the same work takes twice the time.
+Everything goes through one small buffer, which stays in the processor's cache. Its size matters on Linux: for aligned
+writes of 64 KiB and more the kernel looks for large folios, and on a machine whose memory is in use that takes twice
+the time of all the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aigiqa_cli.errors import Finding, IntegrityFault
 
 Unit = TypeVar("Unit")
 
-PIECE = 128 << 10
+PIECE = 48 << 10
 THREADS = 2
 
 
@@ -90,9 +91,10 @@ def reading(root: Path, file: Installed) -> Iterator[Reading]:
 
 
 class Pouring:
-    """A file that is written through one buffer."""
+    """A file that is written through one buffer, and `flushed` to the disk at its end while other threads go on."""
 
-    def __init__(self, path: Path, buffer: bytearray | None = None) -> None:
+    def __init__(self, path: Path, buffer: bytearray | None = None, *, flushed: bool = False) -> None:
+        self._flushed = flushed
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         self._room = memoryview(buffer or bytearray(PIECE))
         self._filled = 0
@@ -105,10 +107,12 @@ class Pouring:
         try:
             if kind is None:
                 self._flush()
+                if self._flushed:
+                    os.fsync(self._descriptor)
         finally:
             os.close(self._descriptor)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append bytes that are in memory."""
         self.length += len(data)
         done = 0

@@ -1,6 +1,6 @@
 """What a folder is made of: the rows of the parts, their files, and how they are divided into shards.
 
-The rows are gone through twice, first to count, then to write: what is held is one shard of each part, never all.
+The rows are gone through twice, first to count, then to write: of many, what is held is one shard of each part.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ORDER = ("train", "val", "test")
 SHARD_BYTES = 256_000_000  # enough shards for the workers of a loader
 UNIT_BYTES = 32_000_000  # of loose files: what one thread copies before it takes the next ones
 SHARD_ROWS = 5_000
+KEPT_ROWS = 25_000  # some 60 MB
 PATHS = ("image_path", "reference_path")  # lead nowhere outside of the root
 _SIDE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", re.ASCII)
 
@@ -57,6 +58,11 @@ class Source:
     def reference(self, row: Row) -> Installed | None:
         return self.files[row["reference_path"]] if row["reference_path"] else None
 
+    def reference_name(self, row: Row) -> str:
+        """What the reference is called below `references`, as `name`; "" for none."""
+        name = row["reference_path"].partition("/references/")[2]
+        return name if len(self.about) == 1 or not name else f"{row['database']}/{name}"
+
     def weight(self, row: Row) -> int:
         """Bytes of the images of a row."""
         reference = self.reference(row)
@@ -65,6 +71,30 @@ class Source:
     def name(self, row: Row) -> str:
         """What the image is called in the export: the published name, below its database where there are several."""
         return row["image_id"] if len(self.about) == 1 else f"{row['database']}/{row['image_id']}"
+
+
+class Again:
+    """Rows that can be gone through several times: kept from the first time if they are few, else read anew."""
+
+    def __init__(self, rows: Callable[[], Iterator[Row]], most: int = KEPT_ROWS) -> None:
+        self._rows = rows
+        self._most = most
+        self._kept: list[Row] | None = None
+
+    def __call__(self) -> Iterator[Row]:
+        return iter(self._kept) if self._kept is not None else self._read()
+
+    def _read(self) -> Iterator[Row]:
+        seen: list[Row] = []
+        count = 0
+        for count, row in enumerate(self._rows(), 1):
+            if count <= self._most:
+                seen.append(row)
+            elif seen:
+                seen = []
+            yield row
+        if count <= self._most:
+            self._kept = seen
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aigiqa_cli import __version__
 from aigiqa_cli.exports.columns import Plan, Row, cells, integer, number, plan
@@ -52,6 +52,12 @@ class Typed:
             yield pa.RecordBatch.from_arrays(self.arrays(chunk), schema=self.schema)
 
 
+class Writable(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: Any, /) -> object: ...
+
+
 class Sink(io.RawIOBase):
     """A stream that pyarrow can write to although it may be a pipe, which has no position.
 
@@ -59,9 +65,9 @@ class Sink(io.RawIOBase):
     reader of a pipe must not take such a file for a whole one.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Writable) -> None:
         super().__init__()
-        self._stream: BinaryIO | None = stream
+        self._stream: Writable | None = stream
         self._length = 0
 
     def writable(self) -> bool:

@@ -16,7 +16,7 @@ from aigiqa_cli.exports import Format, Row, Scale, Source, Wanted
 from aigiqa_cli.exports.about import About
 from aigiqa_cli.exports.columns import choose, for_spreadsheets
 from aigiqa_cli.exports.pouring import Installed
-from aigiqa_cli.exports.samples import PATHS, Images
+from aigiqa_cli.exports.samples import PATHS, Again, Images
 from aigiqa_cli.exports.wanted import usable
 from aigiqa_cli.index import DIMENSIONS
 from aigiqa_cli.store import Record
@@ -75,7 +75,7 @@ def export(
     if not isinstance(target, Path):
         raise UsageFault(f"{form.name} is a folder", hint="name one with -o FOLDER", phase="PLAN")
     source = Source(
-        rows=rows,
+        rows=Again(rows),
         wanted=wanted,
         root=context.root.path,
         files={one.path: one for record in records for one in _installed(record)},

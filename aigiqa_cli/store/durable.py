@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -78,10 +79,16 @@ def exchange(first: Path, second: Path) -> bool:
 
 def flush_tree(folder: Path) -> None:
     """Make every file and name below `folder` durable: one syncfs where the system has it, else file by file."""
-    if sys.platform == "linux" and _syncfs(folder):
-        return
+    if sys.platform != "linux" or not _syncfs(folder):
+        flush_files(folder)
+
+
+def flush_files(folder: Path) -> None:
+    """The same file by file: for a few files on a disk where others write, too."""
     for parent, _, files, handle in os.fwalk(folder, topdown=False):
         for name in files:
+            if stat.S_ISLNK(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
+                continue  # a link is only a name
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=handle)
             try:
                 os.fsync(descriptor)

@@ -1,6 +1,6 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only import|verify|startup|bootstrap|gallery|tree|peers] [--runs N] [--json PATH]
+    python tests/benchmarks/run.py [--only import|verify|startup|bootstrap|export|gallery|tree|peers] [--runs N] [--json PATH]
                                    [--megabytes 1000] [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bootstrap
+import export
 import gallery
 import import_
 import material
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "verify": verify.rows,
     "startup": startup.rows,
     "bootstrap": bootstrap.rows,
+    "export": export.rows,
     "gallery": gallery.rows,
     "tree": tree.rows,
     "peers": peers.rows,
@@ -113,7 +115,7 @@ def main() -> int:
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="aigiqa-bench-") as temporary:
         work = (chosen.work or Path(temporary)).resolve()
-        needs_data = bool(set(names) - {"startup", "bootstrap", "gallery", "tree", "peers"})
+        needs_data = bool(set(names) - {"startup", "bootstrap", "export", "gallery", "tree", "peers"})
         data = material.make(work, chosen.megabytes) if needs_data else Material(work, 0)
         rows = [row for name in names for row in measured(name, data, chosen.runs)]
     print(measure.describe(rows))
