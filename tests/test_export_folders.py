@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 import tarfile
@@ -516,16 +514,6 @@ def test_what_means_nothing_is_refused_with_a_hint(words, run: Command, ready: P
     error = run("export", "demo", "--root", ready, *words, "--json", code=2).json()["error"]
     assert error["hint"]
     assert os.listdir(run.work) == []
-
-
-def test_the_examples_of_the_help_run(run: Command, ready: Path) -> None:
-    from aigiqa_cli.cli.commands.export import export
-
-    examples = re.findall(r"^ {8}aigiqa (.+)$", export.__doc__ or "", re.MULTILINE)
-    assert len(examples) > 4
-    for example in examples:
-        words = shlex.split(example.partition(" | ")[0].replace("DB", "demo"))
-        assert run(*words, "--root", ready, code=0).out
 
 
 def test_without_images_the_next_command_is_named(run: Command) -> None:
