@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Statistic = Callable[[Floats], Floats]
 
 MEASURES = ("srcc", "plcc", "plcc_logistic", "rmse", "mae")
-BLOCK = 500_000  # weights that exist at one time, so that a few arrays of 4 MB pass through the processor's cache
+BLOCK = 250_000  # weights that exist at one time, so that a few arrays of 2 MB pass through the processor's cache
 UNDEFINED = 0.05  # a measure that is undefined in a larger share of the resamples has no interval
 
 
