@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Command
 from doubles import Box
-from test_commands import at_terminal, ready, serve_tiny, zip_of  # noqa: F401 - a fixture
+from test_commands import at_terminal, serve_tiny, zip_of
 from tiny import small_labels, tiny_manifest
 
 from aigiqa_cli.describing.differences import differences
@@ -25,7 +25,7 @@ Put = Callable[[str, str], Path]
 
 
 @pytest.fixture
-def demo(run: Command, ready: Path) -> Command:  # noqa: F811
+def demo(run: Command, ready: Path) -> Command:
     run.root.symlink_to(ready)
     return run
 
@@ -247,7 +247,7 @@ def test_values_decide_not_their_spelling() -> None:
     assert found.same
     assert found.scores[0].respelled == 1
     assert not differences(a, [b[0] | {"extra": '{"x":1,"y":"e"}'}]).same
-    assert differences(a, b).scores[0].as_json()["why"] == "1 images, at least 2 are needed"
+    assert differences(a, b).scores[0].as_json()["why"] == "1 image, at least 2 are needed"
 
 
 def test_copies_of_the_same_bytes_are_paired_in_turn() -> None:

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, F811 - fixtures of another file
 """`doctor`: every verdict where it is due, with a next step; and nothing is changed by looking."""
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import REPOSITORY, Command
-from test_commands import ESCAPES, at_terminal, installed, ready
+from test_commands import ESCAPES, at_terminal
 
 from aigiqa_cli.examining.floors import HOLES, LIBRARIES
 from aigiqa_cli.examining.place import file_system, judged, kind_of

@@ -22,7 +22,6 @@ import pytest
 from conftest import LIMIT, Command
 from PIL import Image, ImageDraw
 from rich.segment import Segment
-from test_commands import ready  # noqa: F401 - a fixture
 
 from aigiqa_cli import images
 from aigiqa_cli.cli.pictures import drawing
@@ -41,13 +40,13 @@ ANSWERS = {
 
 
 @pytest.fixture
-def demo(run: Command, ready: Path) -> Command:  # noqa: F811
+def demo(run: Command, ready: Path) -> Command:
     run.root.symlink_to(ready)
     return run
 
 
 @pytest.fixture
-def mine(run: Command, ready: Path) -> Command:  # noqa: F811
+def mine(run: Command, ready: Path) -> Command:
     """A copy that may be damaged."""
     shutil.copytree(ready, run.root)
     return run

@@ -18,7 +18,7 @@ from conftest import Command
 from doubles import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_commands import at_terminal, ready  # noqa: F401 - a fixture
+from test_commands import at_terminal
 
 from aigiqa_cli.cli.statistics.bars import bar, skyline
 from aigiqa_cli.cli.statistics.plot import plot
@@ -63,7 +63,7 @@ def told(home: Command) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def demo(run: Command, ready: Path) -> Command:  # noqa: F811
+def demo(run: Command, ready: Path) -> Command:
     run.root.symlink_to(ready)
     return run
 
