@@ -57,7 +57,11 @@ _SWAPPED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTE
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _PASSING = frozenset({"S04", "S06", "S09", "S11"})
 _NO_THREAD = "can't start new thread"
-_WANT_OF = {errno.EMFILE: "too many open files", errno.ENFILE: "too many open files on this machine"}
+_WHY = {
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files on this machine",
+    errno.ELOOP: "a link is where a folder or file must be",
+}
 
 
 def is_passing(error: OSError) -> bool:
@@ -97,7 +101,7 @@ def machine_fault(
     elif fault == "S07":
         why = f"the disk reports an error ({error.strerror})"
     else:
-        why = _WANT_OF.get(error.errno) or str(error.strerror)
+        why = _WHY.get(error.errno) or str(error.strerror)
     kind = TemporaryFault if fault == "S11" else MachineFault
     return kind(f"{doing}: {why}{at}", hint=_HINTS[fault], fault=fault, phase=phase)
 

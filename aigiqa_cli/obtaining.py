@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import mirrors
+from aigiqa_cli import folders, mirrors
 from aigiqa_cli.archives import declared_set
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_file
@@ -141,8 +140,8 @@ class Obtained:
         folder = self.context.root.archives
         for asset, received in self.received:
             if asset.is_archive and isinstance(received, Received):
-                os.chmod(received.path, 0o444)
-                os.rename(received.path, folder / received.sha256)
+                folders.set_mode(received.path, 0o444)
+                folders.rename(received.path, folder / received.sha256)
         fsync_folder(folder)
 
     def drop(self) -> None:

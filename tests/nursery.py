@@ -28,7 +28,7 @@ import gc, json, os, signal, sys, time
 import aigiqa_cli.cli.main, aigiqa_cli.cli.app, aigiqa_cli.cli.explaining, aigiqa_cli.installing, aigiqa_cli.steps.fetch
 import aigiqa_cli.steps.import_, aigiqa_cli.steps.remove, aigiqa_cli.steps.gc, aigiqa_cli.steps.verify
 import aigiqa_cli.manifest.models, aigiqa_cli.rules, aigiqa_cli.tables, aigiqa_cli.tables.delimited, aigiqa_cli.states
-import aigiqa_cli.transport.answer, aigiqa_cli.transport.connection, aigiqa_cli.cli.desk, filelock, requests, re2
+import aigiqa_cli.transport.answer, aigiqa_cli.transport.connection, aigiqa_cli.cli.desk, requests, re2
 from aigiqa_cli.cli.app import build
 build(["list"])
 gc.freeze()

@@ -572,7 +572,7 @@ def until_asked(box: Box, path: str) -> None:
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_S03_signals(installed: Command, number: signal.Signals, form: str) -> None:
     """While another process holds the database: the command waits and has nothing to finish."""
-    hold = "import sys\nfrom filelock import FileLock\nwith FileLock(sys.argv[1]):\n print(flush=True)\n sys.stdin.read()\n"
+    hold = "import fcntl, sys\nwith open(sys.argv[1]) as lock:\n fcntl.flock(lock, 2)\n print(flush=True)\n sys.stdin.read()\n"
     lock = installed.root / ".aigiqa" / "locks" / "demo.lock"
     holder = subprocess.Popen(
         [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

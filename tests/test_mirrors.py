@@ -53,6 +53,7 @@ class Desk:
         self.box = box
         self.settings = settings | {"AIGIQA_RETRY_SECONDS": "0.001"}
         self.partial = base / "root" / ".aigiqa" / "partial"
+        self.partial.parent.mkdir(parents=True)
         self.home = Path(settings["HOME"])
         self.reporter = Notes()
 
@@ -421,6 +422,7 @@ def test_N24_either_bundle_variable_is_enough(run: Command, bundle: str, mirror:
     other = {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} - {bundle}
     environment = {name: value for name, value in run.environment.items() if name not in other}
     words = [f"{name}={value}" for name, value in vars(mirror).items() if value]
+    run.root.mkdir()
     ended = subprocess.run(
         [sys.executable, "-c", CHILD, str(run.root / "partial"), *words],
         env=environment | {"PYTHONPATH": str(REPOSITORY)},

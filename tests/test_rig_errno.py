@@ -22,12 +22,12 @@ from tracing import Call
 
 PHASES = ("PLAN", "RESOLVE", "FETCH", "CHECK", "LIST", "UNPACK", "IMAGES", "SCORES", "INDEX", "FLUSH", "PUBLISH", "RECORD", "REMOVE")  # fmt: skip
 
-MAKES = ("openat", "mkdir", "rename", "link", "linkat", "write", "sendfile")
-WRITES = ("write", "sendfile", "copy_file_range")
+MAKES = ("openat", "mkdir", "mkdirat", "rename", "renameat", "linkat", "write")
+WRITES = ("write", "copy_file_range")
 READS = ("read", "pread64", "getdents64", "openat")
 FLUSHES = ("fsync", "syncfs")
 HANDLES = ("openat", "socket", "pipe2")
-NAMES = ("openat", "mkdir", "rename", "link", "linkat", "unlink", "unlinkat", "rmdir")
+NAMES = ("openat", "mkdir", "mkdirat", "rename", "renameat", "linkat", "unlink", "unlinkat", "rmdir")
 
 # error: the faults that it may be told as, and the calls that the kernel gives it for
 ERRORS: dict[str, tuple[set[str], tuple[str, ...]]] = {
@@ -40,11 +40,11 @@ ERRORS: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "EPERM": ({"S08"}, (*NAMES, "connect")),
     "EMFILE": ({"S09"}, HANDLES),
     "ENFILE": ({"S09"}, HANDLES),
-    "ENOMEM": ({"S09"}, (*HANDLES, "mkdir", "rename", "read")),
+    "ENOMEM": ({"S09"}, (*HANDLES, "mkdirat", "renameat", "read")),
     "ESTALE": ({"S11"}, (*NAMES, *READS, *FLUSHES)),
-    "EXDEV": ({"S16"}, ("rename", "link", "linkat")),
+    "EXDEV": ({"S16"}, ("rename", "renameat", "linkat")),
     "EINTR": ({"S11"}, (*WRITES, *READS, "connect")),
-    "EOPNOTSUPP": ({"S21"}, ("link", "linkat", "flock", "syncfs", "sendfile")),
+    "EOPNOTSUPP": ({"S21"}, ("linkat", "flock", "syncfs", "openat2")),
     "ENODEV": ({"S07"}, ("openat", *WRITES)),
     "ETIMEDOUT": ({"S11"}, (*WRITES, *READS, *FLUSHES, "connect")),
 }

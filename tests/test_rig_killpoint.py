@@ -33,7 +33,7 @@ def litter(here: Local) -> None:
     """What killed runs leave: a download, a staging folder, a former folder, a prepared publication, a temporary."""
     installed(here)
     points = points_of(here, FORCE, "command")
-    renames = [point for point in points if point.name == "rename" and point.touches("/replaced/")]
+    renames = [point for point in points if point.name == "renameat" and point.touches("/replaced/")]
     downloads = [point for point in points if point.name == "write" and point.touches("/partial/")]
     for point in (downloads[-1], renames[-1]):
         here.nursery(*FORCE, trace=tracing.killing(point))

@@ -607,6 +607,7 @@ def test_C06_C07_without_locks_the_rename_decides(tmp_path: Path, monkeypatch: p
 
 
 def test_N05_wrong_bytes_without_a_note_are_put_aside_too(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
     part = parts.create(tmp_path / "root" / "partial", "key")
     part.append(b"wrong")
     aside = parts.quarantine(part, part.path.parent, {"file": "a.zip"})
@@ -768,6 +769,7 @@ def test_the_fullest_shelf_that_is_free_is_taken(tmp_path: Path, owner: bytes) -
 
 
 def test_K09_a_shelf_is_its_owner_s_alone(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
     held = shelf.claim(tmp_path / "root" / "partial", "key")
     folders = (held.folder.parent, held.folder, held.files, held.parts)
     assert [path.stat().st_mode & 0o777 for path in folders] == [0o700] * 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -17,11 +18,11 @@ MAKING = (
     "symlinkat", "chmod", "fchmod", "fchmodat", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "syncfs",
     "write", "pwrite64", "writev", "sendfile", "copy_file_range", "utimensat", "flock",
 )  # fmt: skip
-OPENING = ("openat",)
+OPENING = ("openat", "openat2")
 READING = ("read", "pread64", "close", "getdents64", "newfstatat", "fstat", "lseek", "statfs", "mmap")
 STARTING = ("pipe2", "vfork", "clone", "clone3", "socket", "connect", "sendto", "recvfrom")
 _LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)")
-_PATHS = re.compile(r'"((?:[^"\\]|\\.)*)"|\d+<([^>]*)>')
+_PATHS = re.compile(r'(?:\d+<([^>]*)>, )?"((?:[^"\\]|\\.)*)"|\d+<([^>]*)>')  # a name relative to a handle; a handle
 _CREATES = re.compile(r"O_CREAT|O_TRUNC")
 
 
@@ -57,7 +58,9 @@ def calls(process: str, lines: Iterable[str]) -> list[Call]:
             continue
         thread = line.partition(" ")[0] if line[:1].isdigit() else ""
         counted[thread, match[1]] += 1
-        paths = tuple(first or second for first, second in _PATHS.findall(match[2]))
+        paths = tuple(
+            posixpath.join(base, name) if name else base or alone for base, name, alone in _PATHS.findall(match[2])
+        )
         found.append(Call(process, match[1], counted[thread, match[1]], paths, line))
     return found
 

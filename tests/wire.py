@@ -58,6 +58,7 @@ class Wire:
     def __init__(self, server: FaultServer, base: Path) -> None:
         self.server, self.reporter = server, Notes()
         self.partial = base / ".aigiqa" / "partial"
+        self.partial.parent.mkdir(exist_ok=True)
         self.settings, self.limits = dict(QUICK), Limits()
 
     def source(self, path: str = "/set.zip", label: str = "", *, url: str = "", **request: object) -> Source:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from aigiqa_cli import folders
 from aigiqa_cli.archives.contract import Member
 from aigiqa_cli.archives.looking import HUNG, looked_at
 from aigiqa_cli.archives.magic import detect_format
@@ -129,7 +130,7 @@ class Archive:
             for at, name in enumerate(self.volumes.names if self.volumes else ()):  # `zip` is a module of this room
                 os.symlink(f"/dev/fd/{opened[at]}", os.path.join(str(self._links), name))
             size = self._extent(opened)
-            folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            folder = folders.handle(target)
             seconds = _CPU_FLOOR + size // _CPU_BYTES_PER_SECOND if self.kind not in _FOLDERS else 24 * 3600
             opened.append(folder)
             notes = self._notes.fileno()

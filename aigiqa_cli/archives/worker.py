@@ -31,6 +31,7 @@ from aigiqa_cli.archives.source import Opened, Source
 from aigiqa_cli.archives.tar import TarFormat
 from aigiqa_cli.archives.zip import ZipFormat
 from aigiqa_cli.archives.zip_parts import ZipInParts
+from aigiqa_cli.folders import below
 from aigiqa_cli.machine import machine_fault
 
 FORMATS: dict[str, type[Any]] = {
@@ -118,7 +119,7 @@ class Unpacker:
         folder, _, name = place.rpartition("/")
         with self.lock:
             if folder not in self.folders:
-                self.folders[folder] = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.target)
+                self.folders[folder] = below(self.target, folder)
         if self.link and self.link(member, self.folders[folder], name):
             return -1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -58,7 +58,6 @@ LIBRARIES: dict[str, Floor] = {
     "urllib3": Floor("2.8", "CVE-2025-66418, CVE-2026-44431 and others: bombs, endless lines, header leaks"),
     "pillow": Floor("12.3", "CVE-2026-25990, CVE-2026-59197 and others: decoders"),
     "py7zr": Floor("1.1.3", "CVE-2022-44900, CVE-2026-55195 and others: paths, bombs"),
-    "filelock": Floor("3.20.3", "CVE-2025-68146, CVE-2026-22701; only its kernel lock is used"),
     "openpyxl": Floor("3.1", "safe only beside defusedxml"),
     "defusedxml": Floor("0.7.1", "keeps entity bombs from openpyxl"),
     "pyyaml": Floor("6.0.2", "our filter of events stands before it"),

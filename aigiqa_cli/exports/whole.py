@@ -69,7 +69,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     UsageFault where something is at `target` already, MachineFault where it cannot be written.
     """
     refuse_taken(target)
-    target = target.absolute()
+    target = target.parent.resolve() / target.name
     part = _beside(target)
     try:
         with machine_faults(f"the export to {target} failed", phase="PUBLISH", place=target.parent):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import images
+from aigiqa_cli import folders, images
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import IntegrityFault, MachineFault, TemporaryFault, UsageFault
 from aigiqa_cli.index import read_rows
@@ -149,7 +147,7 @@ def _linked_pictures(folder: Path, record: Record, work: Staging, renamed: froze
     shapes = _shapes(folder, record)
     pictures = []
     for name in ("images", "references"):
-        (work.tree / name).mkdir(exist_ok=True)
+        folders.make(work.tree / name, exist_ok=True)
     for file in record.files:
         if file.path.startswith(("images/", "references/")):
             _link_proven(folder / file.path, work.tree / file.path, file, record.database)
@@ -174,11 +172,11 @@ def _link_proven(source: Path, target: Path, file: StoredFile, database: str) ->
             phase="IMAGES",
         )
     try:
-        os.link(source, target, follow_symlinks=False)
+        folders.link(source, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        shutil.copyfile(source, target)
+        folders.copy(source, target)
 
 
 def _shapes(folder: Path, record: Record) -> dict[str, Shape]:

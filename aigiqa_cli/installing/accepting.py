@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from aigiqa_cli import folders
 from aigiqa_cli.errors import IntegrityFault, UsageFault
 from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.store import Root, write_whole
@@ -34,7 +35,7 @@ def accept(root: Root, database: str, sha256: str) -> None:
         return
     path = lock_file(root, database)
     with machine_faults(f"remembering what is accepted of {database}", phase="PLAN"):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        folders.make(path.parent, 0o700, exist_ok=True)
         write_whole(path, (json.dumps({"accepted": [*known, digest]}, indent=1) + "\n").encode())
 
 

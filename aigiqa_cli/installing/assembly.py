@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
-from aigiqa_cli import __version__, rules
+from aigiqa_cli import __version__, folders, rules
 from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
@@ -88,7 +88,7 @@ class Assembly:
 
     def _open(self, stack: ExitStack) -> list[Archive]:
         for folder in (matching.IMAGES, matching.REFERENCES):
-            (self.work.tree / folder).mkdir(exist_ok=True)
+            folders.make(self.work.tree / folder, exist_ok=True)
         archives = []
         for file in (*self.supplies.containers, *self.supplies.table_holders):
             file.start_hashing()
@@ -317,8 +317,8 @@ class Assembly:
         self.files += [StoredFile(p.path, p.bytes, p.sha256) for p in self.pictures.values()]
         for folder in (matching.IMAGES, matching.REFERENCES):
             if not any(path.startswith(folder) for path in self.pictures):
-                (self.work.tree / folder).rmdir()
-        with (self.work.tree / INDEX).open("xb") as stream:
+                folders.remove_folder(self.work.tree / folder)
+        with folders.new_file(self.work.tree / INDEX) as stream:
             write_rows(stream, rows)
         index_sha256 = self._store_file(INDEX)
         lines = sorted(f"{file.sha256}  {file.path}\n" for file in self.files)
@@ -348,8 +348,8 @@ class Assembly:
 
     def _write(self, path: str, data: bytes) -> None:
         target = self.work.tree / path
-        target.parent.mkdir(exist_ok=True)
-        with target.open("xb") as stream:
+        folders.make(target.parent, exist_ok=True)
+        with folders.new_file(target) as stream:
             stream.write(data)
         self.files.append(StoredFile(path, len(data), sha256_bytes(data)))
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import expectations, rules, tables
+from aigiqa_cli import expectations, folders, rules, tables
 from aigiqa_cli.archives import Archive, Order
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
@@ -114,9 +113,9 @@ def label_rows(database: Database, source: LabelSource, files: dict[str, File], 
     published one byte for byte, its line ends apart, fails its checksum (exit 4).
     """
     folder = work.tree / "labels"
-    folder.mkdir()
+    folders.make(folder)
     for name in source.needs:
-        shutil.copyfile(files[name].path, folder / database.asset(name).published_name)
+        folders.copy(files[name].path, folder / database.asset(name).published_name)
     try:
         labels = rules.apply(database, source, lambda name: (folder / database.asset(name).published_name).open("rb"))
         rules.refuse_undeclared(labels, database)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 
+from aigiqa_cli import folders
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault
 from aigiqa_cli.index import COLUMNS, Row, read_rows
@@ -69,7 +69,7 @@ def _set_foreign_aside(root: Root, reporter: Reporter) -> None:
     if found in _last_written(root) or found == expected_sha256(root, list(read_records(root))):
         return
     aside = root.quarantine / f"{secrets.token_hex(4)}-{root.index.name}"
-    os.rename(root.index, aside)
+    folders.rename(root.index, aside)
     fsync_folder(root.quarantine)
     reporter.note(f"{root.index} was not as aigiqa left it; it is kept as {aside}")
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigiqa_cli import folders
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, MachineFault, UsageFault
@@ -114,7 +115,7 @@ class Bench:
     def folder(self) -> Path:
         """A new folder in staging, into which archives can be unpacked."""
         path = self.work.folder / f"opened-{next(self._numbers)}"
-        path.mkdir(mode=0o700)
+        folders.make(path, 0o700)
         return path
 
     def staged(self) -> str:
@@ -124,7 +125,8 @@ class Bench:
     def write(self, data: bytes) -> Path:
         """Bytes that were made here, in staging."""
         path = self.work.folder / self.staged()
-        path.write_bytes(data)
+        with folders.new_file(path) as stream:
+            stream.write(data)
         return path
 
     def place(self, found: Iterable[tuple[Lost, Path, int]], how: str, origin: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from aigiqa_cli import folders
 from aigiqa_cli.archives import Archive, Order, open_archive
 from aigiqa_cli.installing import File, nesting, passwords
 from aigiqa_cli.installing.matching import Members, Place
@@ -87,7 +87,7 @@ def _take(
             if (written.sha256, written.bytes) == (lost.file.sha256, lost.file.bytes):
                 proven.append((lost, path, costs.get(written.member.number, 0)))
             else:
-                os.unlink(path)
+                folders.remove(path)
                 bench.refuse(lost, origin, written.sha256)
                 refused.append((lost, places))
     bench.place(proven, how, origin)

@@ -10,45 +10,40 @@ import errno
 import fcntl
 import os
 import secrets
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from aigiqa_cli import folders
 from aigiqa_cli.names import shortened
 
-_HERE = -100  # AT_FDCWD
-_RENAME_EXCHANGE, _RENAME_SWAP = 2, 2  # <linux/fs.h>, <sys/stdio.h> of macOS
+_EXCHANGE = 2  # RENAME_EXCHANGE of <linux/fs.h>, RENAME_SWAP of <sys/stdio.h>
 _CANNOT_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def fsync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with folders.opened(folder) as handle:
+        os.fsync(handle)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes stand at `path` once the block has ended well, durably; otherwise nothing changes."""
     part = path.with_name(f".{shortened(path.name, 200)}.{secrets.token_hex(6)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
-        with os.fdopen(os.open(part, flags, 0o644), "wb") as stream:
+        with folders.new_file(part, 0o644) as stream:
             with suppress(OSError):  # a temporary file without a lock is a dead writer's, and gc removes it
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, path)
+        folders.rename(part, path)
     except BaseException:
         with suppress(FileNotFoundError):
-            part.unlink()
+            folders.remove(part)
         raise
     fsync_folder(path.parent)
 
@@ -62,13 +57,11 @@ def write_whole(path: Path, data: bytes) -> None:
 def exchange(first: Path, second: Path) -> bool:
     """Let two names change hands in one step, so that neither is ever absent; False where the system cannot (C03)."""
     library = ctypes.CDLL(None, use_errno=True)
-    names = os.fsencode(first), os.fsencode(second)
-    if hasattr(library, "renameat2"):
-        code = library.renameat2(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE)
-    elif hasattr(library, "renamex_np"):
-        code = library.renamex_np(*names, _RENAME_SWAP)
-    else:
+    call = getattr(library, "renameat2", None) or getattr(library, "renameatx_np", None)  # Linux, macOS
+    if call is None:
         return False
+    with folders.opened(first.parent, folders.PASSED) as here, folders.opened(second.parent, folders.PASSED) as there:
+        code = call(here, os.fsencode(first.name), there, os.fsencode(second.name), _EXCHANGE)
     if code == 0:
         return True
     number = ctypes.get_errno()
@@ -85,16 +78,16 @@ def flush_tree(folder: Path) -> None:
 
 def flush_files(folder: Path) -> None:
     """The same file by file: for a few files on a disk where others write, too."""
-    for parent, _, files, handle in os.fwalk(folder, topdown=False):
-        for name in files:
-            if stat.S_ISLNK(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
+    for _, _, names, handle in folders.walk(folder):
+        for name in names:
+            if folders.is_link(handle, name):
                 continue  # a link is only a name
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=handle)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        fsync_folder(Path(parent))
+        os.fsync(handle)
 
 
 def _syncfs(folder: Path) -> bool:
@@ -102,13 +95,10 @@ def _syncfs(folder: Path) -> bool:
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "syncfs"):
         return False
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if library.syncfs(descriptor) == 0:
+    with folders.opened(folder) as handle:
+        if library.syncfs(handle) == 0:
             return True
         code = ctypes.get_errno()
         if code == errno.ENOSYS:
             return False
         raise OSError(code, os.strerror(code), str(folder))
-    finally:
-        os.close(descriptor)

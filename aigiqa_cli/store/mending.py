@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from aigiqa_cli import folders
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.names import ASIDE, shortened
@@ -57,21 +58,22 @@ def mend(root: Root, database: str, mends: Sequence[Mend]) -> list[Path]:
             )
     with ExitStack() as stack:
         aside: list[Path] = []
-        folders: dict[str, int] = {}
+        parents: dict[str, int] = {}
         for one in mends:
             parent = one.file.path.rpartition("/")[0]
-            if parent not in folders:
-                folders[parent] = stack.enter_context(_folder(root, database, parent, aside))
+            if parent not in parents:
+                parents[parent] = stack.enter_context(_folder(root, database, parent, aside))
         mode = stat.S_IMODE(root.folder(database).stat().st_mode) & 0o666
         for one in mends:
             _flush(one.staged, mode)
-            _set_aside(root, database, folders[one.file.path.rpartition("/")[0]], one, aside)
+            _set_aside(root, database, parents[one.file.path.rpartition("/")[0]], one, aside)
         if aside:
             fsync_folder(root.quarantine)
         for one in mends:
             parent, _, name = one.file.path.rpartition("/")
-            os.rename(one.staged, name, dst_dir_fd=folders[parent])
-        for handle in folders.values():
+            with folders.opened(one.staged.parent, folders.PASSED) as staging:
+                os.rename(one.staged.name, name, src_dir_fd=staging, dst_dir_fd=parents[parent])
+        for handle in parents.values():
             os.fsync(handle)
     return aside
 
@@ -79,7 +81,7 @@ def mend(root: Root, database: str, mends: Sequence[Mend]) -> list[Path]:
 @contextmanager
 def _folder(root: Root, database: str, path: str, aside: list[Path]) -> Iterator[int]:
     """A handle of a published folder, made where it is missing. Links on the way are refused, not followed (S17)."""
-    handle = os.open(root.path, os.O_RDONLY | os.O_DIRECTORY)
+    handle = folders.handle(root.path)
     try:
         for part in filter(None, (database, *path.split("/"))):
             following = _opened(root, database, handle, part, aside)
@@ -114,7 +116,7 @@ def _opened(root: Root, database: str, handle: int, part: str, aside: list[Path]
 
 
 def _flush(path: Path, mode: int) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    descriptor = folders.open_file(path, os.O_RDONLY)
     try:
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
@@ -136,5 +138,6 @@ def _to_quarantine(
 ) -> None:
     target = root.quarantine / f"{database}-{secrets.token_hex(4)}-{shortened(name, ASIDE)}"
     write_whole(target.with_name(target.name + ".why.json"), json.dumps(dict(why), ensure_ascii=False).encode())
-    os.rename(name, target, src_dir_fd=handle)
+    with folders.opened(target.parent, folders.PASSED) as quarantine:
+        os.rename(name, target.name, src_dir_fd=handle, dst_dir_fd=quarantine)
     aside.append(target)

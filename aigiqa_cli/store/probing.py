@@ -11,7 +11,6 @@ import fcntl
 import os
 import secrets
 import select
-import shutil
 import subprocess
 import sys
 import unicodedata
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from aigiqa_cli import folders
 
 _PATIENCE = 20.0  # seconds for another process to answer
 _SOME = 1 << 20  # bytes
@@ -58,17 +59,15 @@ def probe(folder: Path) -> list[Ability]:
 def _workshop(folder: Path) -> Iterator[Path]:
     before = folder.stat()
     place = folder / f".probe.{secrets.token_hex(6)}.tmp"
-    place.mkdir(mode=0o700)
+    folders.make(place, 0o700)
     try:
-        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
+        with folders.opened(place) as handle:
             with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield place
-        finally:
-            os.close(handle)
+            held = Path(f"/proc/{os.getpid()}/fd/{handle}")
+            yield held if held.is_dir() else place  # whatever becomes of the name (S17)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        folders.drop_tree(place)
         with suppress(OSError):
             os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
 

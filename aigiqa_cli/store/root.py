@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aigiqa_cli import folders
 from aigiqa_cli.errors import MachineFault, UsageFault
 from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.names import MAX_NAME
@@ -102,9 +103,15 @@ class Root:
         self.refuse_links()
         try:
             with machine_faults(f"preparing the root {self.path}", phase="PLAN", place=_existing(self.path)):
-                self.installed.mkdir(parents=True, exist_ok=True)  # others may read what is installed
+                os.makedirs(self.path, exist_ok=True)
+                for folder in (
+                    self.internal,
+                    self.installed,
+                    self.archives.parent,
+                ):  # others may read what is installed
+                    folders.make(folder, exist_ok=True)
                 for folder in (self.archives, self.partial, self.staging, self.replaced, self.quarantine, self.locks):
-                    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    folders.make(folder, 0o700, exist_ok=True)
                 for folder in (self.path, self.installed, self.partial, self.staging, self.replaced, self.locks):
                     if not os.access(folder, os.W_OK | os.X_OK):
                         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
@@ -157,10 +164,11 @@ def _existing(path: Path) -> Path:
 
 
 def find_root(chosen: str, settings: Mapping[str, str]) -> Root:
-    """The root: the option, else AIGIQA_ROOT, else the platform's user data folder."""
+    """The root: the option, else AIGIQA_ROOT, else the platform's user data folder. If it is a link, or lies behind
+    one, it is what the link leads to now (S17)."""
     word = chosen or settings.get(VARIABLE, "")
     if not word:
         from platformdirs import user_data_dir
 
         word = user_data_dir("aigiqa", appauthor=False)
-    return Root(Path(word).expanduser().absolute())
+    return Root(Path(os.path.realpath(Path(word).expanduser())))

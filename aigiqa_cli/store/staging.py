@@ -18,13 +18,12 @@ import errno
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from aigiqa_cli import owners
+from aigiqa_cli import folders, owners
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import TemporaryFault
 from aigiqa_cli.store.durable import exchange, flush_tree, fsync_folder, write_whole
@@ -50,15 +49,15 @@ class Staging:
         self.tree = self.folder / TREE
         self.scratch = self.folder / SCRATCH
         try:
-            self.tree.mkdir(mode=0o755)
-            self.scratch.mkdir(mode=0o700)
+            folders.make(self.tree, 0o755)
+            folders.make(self.scratch, 0o700)
         except BaseException:
             self.close()
             raise
 
     def publish(self, record: Record) -> None:
         """Make the tree durable, then published, then committed. What was published before goes to `replaced`."""
-        shutil.rmtree(self.scratch)  # what it held was never to be published
+        folders.remove_tree(self.scratch)  # what it held was never to be published
         flush_tree(self.folder)
         write_whole(self.folder / RECORD, record.to_bytes())
         roll_forward(self.root, self.folder, self.database)
@@ -75,7 +74,7 @@ def _begun(root: Root, database: str) -> tuple[Path, int]:
     moment between folder and note is begun anew."""
     for _ in range(_TRIES):
         folder = root.staging / f"{database}-{secrets.token_hex(8)}"
-        folder.mkdir(mode=0o700)
+        folders.make(folder, 0o700)
         try:
             return folder, _held_note(folder)
         except FileNotFoundError:
@@ -88,12 +87,12 @@ def _begun(root: Root, database: str) -> tuple[Path, int]:
 
 def _held_note(folder: Path) -> int:
     """The owner note, locked before it has its name: nobody can find it unlocked while its owner lives (S18)."""
-    descriptor = os.open(folder / _UNBORN, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = folders.open_file(folder / _UNBORN, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with suppress(OSError):  # where there are no locks nobody takes us for dead either
             try_flock(descriptor)
         os.write(descriptor, owner_note())
-        os.rename(folder / _UNBORN, folder / OWNER)
+        folders.rename(folder / _UNBORN, folder / OWNER)
     except BaseException:
         os.close(descriptor)
         raise
@@ -117,16 +116,16 @@ def bury(folder: Path) -> None:
     """Remove an unborn folder; nothing happens if it has come to life meanwhile."""
     with suppress(OSError):
         if is_free(folder / _UNBORN):
-            os.unlink(folder / _UNBORN)
+            folders.remove(folder / _UNBORN)
     with suppress(OSError):
-        os.rmdir(folder)
+        folders.remove_folder(folder)
 
 
 def is_free(path: Path) -> bool:
     """Does nobody hold the lock of this owner note, and does its writer not live? False also where it cannot be
     asked. The lock alone would do if every file system told the truth about locks (C06)."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = folders.open_file(path, os.O_RDONLY)
     except OSError:
         return False
     try:
@@ -148,15 +147,17 @@ def _note(descriptor: int) -> dict[str, Any]:
 def drop(folder: Path) -> None:
     """Remove a staging folder, its owner note last: of what has no note nobody knows that it may go (S18)."""
     if folder.is_symlink():  # exchanged for the folder: nothing behind it is ours (S17)
-        folder.unlink()
+        folders.remove(folder)
         return
-    for entry in list(os.scandir(folder)):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry)
-        elif entry.name != OWNER:
-            os.unlink(entry)
-    (folder / OWNER).unlink(missing_ok=True)
-    folder.rmdir()
+    with folders.opened(folder) as handle, folders.named_in(folder):
+        for entry in list(os.scandir(handle)):
+            if entry.is_dir(follow_symlinks=False):
+                folders.remove_tree(folder / entry.name)
+            elif entry.name != OWNER:
+                os.unlink(entry.name, dir_fd=handle)
+        with suppress(FileNotFoundError):
+            os.unlink(OWNER, dir_fd=handle)
+    folders.remove_folder(folder)
 
 
 def _drop_if_possible(folder: Path) -> None:
@@ -183,7 +184,7 @@ def roll_forward(root: Root, folder: Path, database: str) -> None:
     _publish_tree(root, folder, database)
     former = _bytes(root.record(database))
     with suppress(FileNotFoundError):  # somebody else has finished it
-        os.rename(folder / RECORD, root.record(database))
+        folders.rename(folder / RECORD, root.record(database))
     fsync_folder(root.installed)
     _drop_if_possible(folder)
     if not _is_recorded(root, database, _bytes(root.record(database))):
@@ -217,7 +218,7 @@ def _publish_tree(root: Root, folder: Path, database: str) -> None:
 
 def _took_the_name(tree: Path, published: Path) -> bool:
     try:
-        os.rename(tree, published)
+        folders.rename(tree, published)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
@@ -248,7 +249,7 @@ def _shelve(root: Root, former: Path, name: str, database: str) -> None:
         name = f"{database}-{secrets.token_hex(8)}"
     if root.record(database).is_file():
         write_whole(root.replaced / f"{name}.json", root.record(database).read_bytes())
-    os.rename(former, root.replaced / name)
+    folders.rename(former, root.replaced / name)
     fsync_folder(root.replaced)
 
 
@@ -277,7 +278,7 @@ def withdraw(root: Root, database: str) -> Path:
     Returns the former folder, which `retire` empties; a run that is killed in between is finished by the next one.
     """
     note = root.replaced / f"{database}-{secrets.token_hex(8)}.json"
-    os.rename(root.record(database), note)
+    folders.rename(root.record(database), note)
     fsync_folder(root.installed)
     fsync_folder(root.replaced)
     return _follow(root, note, database)
@@ -287,11 +288,11 @@ def _follow(root: Root, note: Path, database: str) -> Path:
     """The folder goes where its record has gone."""
     former = note.with_suffix("")
     if root.folder(database).exists():
-        os.rename(root.folder(database), former)
+        folders.rename(root.folder(database), former)
         fsync_folder(root.replaced)
         fsync_folder(root.path)
     else:
-        former.mkdir()  # there is nothing left to retire but the note
+        folders.make(former)  # there is nothing left to retire but the note
     return former
 
 

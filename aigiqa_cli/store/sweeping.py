@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
-import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from aigiqa_cli.digests import sha256_file
+from aigiqa_cli import folders
+from aigiqa_cli.digests import sha256_file, sha256_stream
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.names import ASIDE, shortened
 from aigiqa_cli.store.durable import fsync_folder
@@ -59,9 +61,9 @@ def discard(root: Root, leftover: Leftover) -> None:
     elif leftover.kind == STAGING:
         drop(leftover.path)
     elif leftover.path.is_dir() and not leftover.path.is_symlink():
-        shutil.rmtree(leftover.path)
+        folders.remove_tree(leftover.path)
     else:
-        leftover.path.unlink(missing_ok=True)
+        folders.remove(leftover.path, missing_ok=True)
 
 
 def drop_replaced(root: Root, database: str) -> None:
@@ -99,36 +101,39 @@ def retire(root: Root, folder: Path) -> list[Path]:
         record = None
     owned = {file.path: file.sha256 for file in record.files} if record else {}
     if folder.is_symlink():  # exchanged for the folder just before it was renamed: nothing behind it is ours (S17)
-        note.unlink(missing_ok=True)
+        folders.remove(note, missing_ok=True)
         return [_set_aside(root, database, folder)]
     changed = []
-    for parent, folders, names in os.walk(folder, topdown=False, onerror=_not_listed):
-        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        for name in (*names, *links):
-            path = Path(parent) / name
-            relative = path.relative_to(folder).as_posix()
-            if _is_ours(path, owned.get(relative, ""), root.folder(database) / relative):
-                path.unlink()
-            elif relative in owned or not _sent_home(root, database, path, relative):
-                changed.append(_set_aside(root, database, path))
-        if os.path.samefile(parent, folder):
-            note.unlink(missing_ok=True)  # before the folder: no note is ever alone
-        os.rmdir(parent)
+    for place, emptied, names, handle in folders.walk(folder):
+        with folders.named_in(folder / place):
+            for name in names:
+                relative = f"{place}/{name}" if place else name
+                if _is_ours(handle, name, owned.get(relative, ""), root.folder(database) / relative):
+                    os.unlink(name, dir_fd=handle)
+                elif relative in owned or not _sent_home(root, database, folder / relative, relative):
+                    changed.append(_set_aside(root, database, folder / relative))
+            for name in emptied:
+                os.rmdir(name, dir_fd=handle)
+    folders.remove(note, missing_ok=True)  # before the folder: no note is ever alone
+    folders.remove_folder(folder)
     return changed
 
 
-def _not_listed(error: OSError) -> None:
-    """A folder that cannot be listed is not an empty one."""
-    raise error
-
-
-def _is_ours(path: Path, sha256: str, successor: Path) -> bool:
+def _is_ours(folder: int, name: str, sha256: str, successor: Path) -> bool:
     """Recorded and unchanged, or what an interrupted `remove` left: the same bytes as in the new version."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    if successor.is_file() and successor.samefile(path):
-        return bool(sha256)
-    found = sha256_file(path)[0]
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
+            return False
+        raise
+    with open(descriptor, "rb", buffering=0) as stream:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            return False
+        if successor.is_file() and os.path.samestat(successor.stat(), about):
+            return bool(sha256)
+        found = sha256_stream(stream)[0]
     return found == sha256 or (not sha256 and _is_copy(successor, found))
 
 
@@ -141,15 +146,17 @@ def _sent_home(root: Root, database: str, path: Path, relative: str) -> bool:
     home = root.folder(database) / relative
     if os.path.lexists(home):
         return False
-    home.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(path, home)
-    fsync_folder(home.parent)
+    folders.make_below(root.path, home.parent)
+    folders.rename(path, home)
+    for folder in home.parents:  # the folders that were made for it, too
+        if folder.is_relative_to(root.path):
+            fsync_folder(folder)
     return True
 
 
 def _set_aside(root: Root, database: str, path: Path) -> Path:
     aside = root.quarantine / f"{database}-{secrets.token_hex(4)}-{shortened(path.name, ASIDE)}"
-    os.rename(path, aside)
+    folders.rename(path, aside)
     fsync_folder(root.quarantine)
     return aside
 
@@ -168,7 +175,7 @@ def _unheld(path: Path) -> bool:
     """Nobody downloads into it right now: parts in use are locked, and so is the part of a note."""
     part = path.with_suffix(".part")
     try:
-        descriptor = os.open(part if part.exists() else path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = folders.open_file(part if part.exists() else path, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aigiqa_cli import folders
 from aigiqa_cli.errors import PersonNeeded, TemporaryFault
 
 Blocks = Iterator[bytes]
@@ -110,8 +111,8 @@ class Received:
 
     def discard(self) -> None:
         """The file has done its work, or was moved: remove what is left of it."""
-        self.path.unlink(missing_ok=True)
-        self.path.with_suffix(".json").unlink(missing_ok=True)
+        folders.remove(self.path, missing_ok=True)
+        folders.remove(self.path.with_suffix(".json"), missing_ok=True)
 
 
 @dataclass(frozen=True)

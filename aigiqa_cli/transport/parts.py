@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from aigiqa_cli import owners
+from aigiqa_cli import folders, owners
 from aigiqa_cli.digests import BLOCK
 from aigiqa_cli.transport.model import Source, TreeSource, Wanted
 
@@ -85,10 +85,10 @@ class Part:
             return
         note = replace(note, owner=owners.note())
         temporary = self.note_path.with_suffix(".json.new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
+        descriptor = folders.open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with open(descriptor, "w", encoding="utf-8") as stream:
             json.dump(asdict(note), stream)
-        os.replace(temporary, self.note_path)
+        folders.rename(temporary, self.note_path)
         self.note = note
 
     def finish(self) -> None:
@@ -101,8 +101,8 @@ class Part:
         return _same(self.path, self._descriptor)
 
     def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.note_path.unlink(missing_ok=True)
+        folders.remove(self.path, missing_ok=True)
+        folders.remove(self.note_path, missing_ok=True)
         self.close()
 
     def close(self) -> None:
@@ -119,11 +119,10 @@ def key(wanted: Wanted, sources: Sequence[Source] | Sequence[TreeSource]) -> str
 
 def create(folder: Path, name: str) -> Part:
     """A new, empty part of the key `name`."""
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    folders.make(folder, 0o700, exist_ok=True)
     while True:
         path = _fresh(folder, name)
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = folders.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         if _locked(descriptor):
             return Part(path, descriptor)
         os.close(descriptor)
@@ -158,13 +157,12 @@ def sweep(folder: Path, name: str, complete: Part) -> None:
 def quarantine(part: Part, folder: Path, why: dict[str, str]) -> Path:
     """Move wrong bytes aside with a note of what is wrong with them."""
     place = folder.parent / "quarantine"
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    folders.make(place, 0o700, exist_ok=True)
     target = place / part.path.with_suffix(".bytes").name
-    os.replace(part.path, target)
-    part.note_path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(target.with_suffix(".json"), flags, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(why, stream, indent=1, ensure_ascii=False)
+    folders.rename(part.path, target)
+    folders.remove(part.note_path, missing_ok=True)
+    with folders.new_file(target.with_suffix(".json"), 0o600) as stream:
+        stream.write(json.dumps(why, indent=1, ensure_ascii=False).encode())
     part.close()
     return target
 
@@ -189,7 +187,7 @@ def _candidates(folder: Path, name: str) -> list[Path]:
 
 def _taken(folder: Path, name: str, path: Path) -> Part | None:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = folders.open_file(path, os.O_RDWR)
     except OSError:
         return None  # gone, or another user's
     mine = _fresh(folder, name)
@@ -199,7 +197,7 @@ def _taken(folder: Path, name: str, path: Path) -> Part | None:
         os.close(descriptor)
         return None
     with contextlib.suppress(FileNotFoundError):
-        os.rename(path.with_suffix(".json"), mine.with_suffix(".json"))
+        folders.rename(path.with_suffix(".json"), mine.with_suffix(".json"))
     part = Part(mine, descriptor, note)
     part.glued = True
     return part
@@ -218,7 +216,7 @@ def _locked(descriptor: int) -> bool:
 
 def _renamed(path: Path, mine: Path, descriptor: int) -> bool:
     try:
-        os.rename(path, mine)
+        folders.rename(path, mine)
     except OSError:
         return False
     return _same(mine, descriptor)

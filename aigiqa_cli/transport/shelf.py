@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aigiqa_cli import owners
+from aigiqa_cli import folders, owners
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.transport.model import Leaf, Received
 
@@ -43,12 +42,12 @@ class Shelf:
         self.folder = folder
         self.files, self.parts = folder / _FILES, folder / _PARTS
         for place in (self.files, self.parts):
-            place.mkdir(mode=0o700, exist_ok=True)
+            folders.make(place, 0o700, exist_ok=True)
         self._descriptor = descriptor
-        (folder / _OWNER).write_text(json.dumps(owners.note()), encoding="utf-8")
+        with open(folders.open_file(folder / _OWNER, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as stream:
+            stream.write(json.dumps(owners.note()).encode())
         self._proofs = _read_journal(folder / _JOURNAL)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._journal = os.open(folder / _JOURNAL, flags, 0o644)
+        self._journal = folders.open_file(folder / _JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._mode = stat.S_IMODE(os.fstat(self._journal).st_mode)  # what new files get here, for everybody's eyes
         if self._proofs:
             os.write(self._journal, b"\n")  # a line that was cut stays alone
@@ -67,40 +66,36 @@ class Shelf:
             if expected and sha256_file(path)[0] == expected:
                 return True
         if stat.S_ISDIR(found.st_mode):
-            shutil.rmtree(path)
+            folders.remove_tree(path)
         else:
-            path.unlink()
+            folders.remove(path)
         return False
 
     def keep_only(self, paths: set[str]) -> None:
         """Remove finished files that the listing does not have: they belong to another version of the tree."""
-        for parent, folders, names in os.walk(self.files, topdown=False):
+        for place, inner, names, handle in folders.walk(self.files):
             for name in names:
-                path = os.path.join(parent, name)
-                if os.path.relpath(path, self.files) not in paths:
-                    os.unlink(path)
-            for name in folders:
-                path = os.path.join(parent, name)
-                if os.path.islink(path):
-                    os.unlink(path)
-                elif not os.listdir(path):
-                    os.rmdir(path)
+                if (f"{place}/{name}" if place else name) not in paths:
+                    os.unlink(name, dir_fd=handle)
+            for name in inner:
+                if not os.listdir(self.files / place / name):
+                    os.rmdir(name, dir_fd=handle)
 
     def place(self, received: Received, leaf: Leaf, origin: str) -> None:
         """Give a received file its name, then note it."""
         parent = leaf.path.rpartition("/")[0]
         with self._lock:
             if parent not in self._made:
-                (self.files / parent).mkdir(parents=True, exist_ok=True)
+                folders.make_below(self.files, self.files / parent)
                 self._made.add(parent)
-        os.chmod(received.path, self._mode)
-        os.replace(received.path, self.files / leaf.path)
-        received.path.with_suffix(".json").unlink(missing_ok=True)
+        folders.set_mode(received.path, self._mode)
+        folders.rename(received.path, self.files / leaf.path)
+        folders.remove(received.path.with_suffix(".json"), missing_ok=True)
         line = json.dumps([leaf.path, received.sha256, origin, leaf.tag])
         os.write(self._journal, line.encode() + b"\n")  # O_APPEND: one write is one line
 
     def discard(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        folders.drop_tree(self.folder)
         self.close()
 
     def close(self) -> None:
@@ -118,14 +113,14 @@ class Shelf:
 
 def claim(partial: Path, key: str) -> Shelf:
     """The folder of the tree `key` that nobody uses, the largest first; a new one if there is none."""
-    os.makedirs(partial, mode=0o700, exist_ok=True)
+    folders.make(partial, 0o700, exist_ok=True)
     for path in _candidates(partial, key):
         descriptor = None if owners.lives(_owner(path)) else _locked(path)
         if descriptor is not None:
             return Shelf(path, descriptor)
     while True:
         path = partial / f"{key}.{secrets.token_hex(8)}{ENDING}"
-        path.mkdir(mode=0o700)
+        folders.make(path, 0o700)
         descriptor = _locked(path)
         if descriptor is not None:
             return Shelf(path, descriptor)
@@ -155,7 +150,7 @@ def _owner(path: Path) -> dict[str, Any]:
 def _locked(path: Path) -> int | None:
     """An open descriptor of the folder with its lock; None if it is somebody else's, or gone."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = folders.handle(path)
     except OSError:
         return None
     try:

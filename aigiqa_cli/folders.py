@@ -1,0 +1,199 @@
+"""What is made, moved or removed below the root happens where it seems to: no link on the way is followed (S17).
+
+Paths are absolute, and the root's own is resolved once, so that none of them has a link in it. The folder of the last
+name is opened step by step from the top, and the system call works relative to that handle. Whoever exchanges a folder
+for a link, at whatever moment, meets a refusal (ELOOP), or the work is done in the folder that was there before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import stat
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+PASSED = getattr(os, "O_PATH", os.O_RDONLY)  # enough to work in a folder, also in one that may not be listed
+_STEP = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_OPENAT2, _RESOLVE_NO_SYMLINKS = 437, 4  # <asm/unistd.h> of every architecture, <linux/openat2.h>
+_LIBRARY = ctypes.CDLL(None)
+
+
+def handle(folder: Path, flags: int = os.O_RDONLY) -> int:
+    """A handle of a folder, which the caller closes; with `PASSED` it cannot be listed or flushed."""
+    found = _at_once(folder, flags) if sys.platform == "linux" else -1
+    if found >= 0:
+        return found
+    return _descended(os.open(folder.anchor, PASSED | _STEP), folder.parts[1:], flags, folder.anchor)
+
+
+def _at_once(folder: Path, flags: int) -> int:
+    """All steps in one system call, which Linux has since 5.6; negative where it fails, for whatever reason."""
+    how = struct.pack("QQQ", flags | _STEP, 0, _RESOLVE_NO_SYMLINKS)
+    return int(_LIBRARY.syscall(_OPENAT2, -1, os.fsencode(folder), how, len(how)))
+
+
+@contextmanager
+def opened(folder: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """`handle` for the length of a block."""
+    found = handle(folder, flags)
+    try:
+        yield found
+    finally:
+        os.close(found)
+
+
+def below(folder: int, path: str, flags: int = PASSED) -> int:
+    """A handle of the folder `path` below an open one; the caller closes it."""
+    return _descended(os.dup(folder), path.split("/") if path else [], flags, "")
+
+
+def _descended(here: int, names: Sequence[str], flags: int, base: str) -> int:
+    """Follow the names; the handle that was given is closed."""
+    for number, name in enumerate([*names] or ["."], 1):
+        try:
+            following = os.open(name, (flags if number >= len(names) else PASSED) | _STEP, dir_fd=here)
+        except OSError as error:
+            code = errno.ELOOP if error.errno == errno.ENOTDIR and is_link(here, name) else error.errno or errno.EIO
+            raise OSError(code, os.strerror(code), os.path.join(base, *names[:number])) from error
+        finally:
+            os.close(here)
+        here = following
+    return here
+
+
+def is_link(folder: int, name: str) -> bool:
+    """Is that name in the open folder a symbolic link?"""
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _at(path: Path) -> Iterator[tuple[int, str]]:
+    """The folder of `path`, and the last name."""
+    with opened(path.parent, PASSED) as folder, named_in(path.parent):
+        yield folder, path.name
+
+
+@contextmanager
+def named_in(folder: Path) -> Iterator[None]:
+    """An OSError of this block, whose path is relative to a handle of `folder`, names the whole path."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = str(folder / error.filename)
+        raise
+
+
+def open_file(path: Path, flags: int, mode: int = 0o600) -> int:
+    """As os.open; a link is refused."""
+    with _at(path) as (folder, name):
+        return os.open(name, flags | _FILE, mode, dir_fd=folder)
+
+
+def new_file(path: Path, mode: int = 0o666) -> BinaryIO:
+    """A stream into a file that was not there before."""
+    return open(open_file(path, _NEW, mode), "wb")
+
+
+def make(path: Path, mode: int = 0o777, *, exist_ok: bool = False) -> None:
+    """Make a folder. `exist_ok`: nothing happens if it is there; a link to one is none."""
+    with _at(path) as (folder, name):
+        try:
+            os.mkdir(name, mode, dir_fd=folder)
+        except FileExistsError:
+            if not exist_ok or not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                raise
+
+
+def make_below(start: Path, folder: Path) -> None:
+    """Make what is missing of the folders from `start` down to `folder`."""
+    for name in (*reversed(folder.parents), folder):
+        if name.is_relative_to(start) and name != start:
+            make(name, exist_ok=True)
+
+
+def rename(source: Path, target: Path) -> None:
+    """As os.rename: what has the name `target` is replaced."""
+    with opened(source.parent, PASSED) as here, opened(target.parent, PASSED) as there, named_in(source.parent):
+        os.rename(source.name, target.name, src_dir_fd=here, dst_dir_fd=there)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name."""
+    with opened(source.parent, PASSED) as here, opened(target.parent, PASSED) as there, named_in(target.parent):
+        os.link(source.name, target.name, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file to a name that is free."""
+    with open(source, "rb") as stream, new_file(target) as copied:
+        shutil.copyfileobj(stream, copied, 1 << 20)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """As os.chmod; a link is refused."""
+    handle = open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path, *, missing_ok: bool = False) -> None:
+    """Remove a file, or a link itself."""
+    try:
+        with _at(path) as (folder, name):
+            os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        if not missing_ok:
+            raise
+
+
+def remove_folder(path: Path) -> None:
+    """Remove an empty folder."""
+    with _at(path) as (folder, name):
+        os.rmdir(name, dir_fd=folder)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all that is in it; links in it are removed, not followed."""
+    with _at(path) as (folder, name):
+        try:
+            shutil.rmtree(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name) from error  # its own refusal has no number
+
+
+def drop_tree(path: Path) -> None:
+    """As much of `remove_tree` as can be done; whatever goes wrong is left to gc."""
+    with suppress(OSError), _at(path) as (folder, name):
+        shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+
+
+def walk(path: Path) -> Iterator[tuple[str, list[str], list[str], int]]:
+    """Bottom-up: the path below `path` ("" is itself), real folders, all other names, and a handle of each folder.
+
+    A folder that cannot be listed raises its OSError: it is not an empty one.
+    """
+    with _at(path) as (above, top):
+        for place, folders, names, here in os.fwalk(top, topdown=False, onerror=_raised, dir_fd=above):
+            links = [name for name in folders if is_link(here, name)]
+            yield place[len(top) + 1 :], [name for name in folders if name not in links], [*names, *links], here
+
+
+def _raised(error: OSError) -> None:
+    raise error
