@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.errors import IntegrityFault, PersonNeeded, TemporaryFault
-from aigiqa_cli.reporting import Reporter
+from aigiqa_cli.reporting import Reporter, Silent
 from aigiqa_cli.transport import disk, parts, pieces, promises
+from aigiqa_cli.transport.lanes import Lanes, Mirror, is_much
 from aigiqa_cli.transport.model import Again, Later, Received, Request, Source, Wanted
+from aigiqa_cli.transport.pace import Pace
 from aigiqa_cli.transport.parts import Note, Part
+from aigiqa_cli.transport.ranges import RemoteFile
 from aigiqa_cli.transport.redact import bare
 from aigiqa_cli.transport.session import Session
 
@@ -37,8 +40,18 @@ class Visit:
 class Transfer:
     """The download of one file over however many tries and mirrors it takes."""
 
-    def __init__(self, wanted: Wanted, key: str, folder: Path, session: Session, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        key: str,
+        folder: Path,
+        session: Session,
+        reporter: Reporter,
+        mirrors: Sequence[Source] = (),
+    ) -> None:
+        """`mirrors`: all that have the file, if it may come over several connections."""
         self.wanted = wanted
+        self.mirrors = mirrors
         self.key = key
         self.folder = folder
         self.session = session
@@ -47,6 +60,7 @@ class Transfer:
         self.resumed_from = 0
         self.furthest = 0
         self._shown = ("", 0)
+        self._helped: set[str] = set()  # mirrors that delivered pieces of the part
 
     @property
     def offset(self) -> int:
@@ -88,7 +102,7 @@ class Transfer:
             size = self._settle(answer, visit, request)
             if size is not None and self.offset == size and answer.status == 416:  # noqa: PLR2004
                 return self._prove(visit, request)
-            self._stream(answer, visit.source, size)
+            self._stream(answer, visit.source, request, size)
         return self._prove(visit, request)
 
     def drop(self) -> None:
@@ -98,6 +112,7 @@ class Transfer:
         self.part = None
         self.resumed_from = 0
         self._shown = ("", 0)
+        self._helped = set()
 
     def close(self) -> None:
         if self.part:
@@ -188,13 +203,42 @@ class Transfer:
                 self.part.glued = True
             self.part.describe(note)
 
-    def _stream(self, answer: Answer, source: Source, size: int | None) -> None:
+    def _stream(self, answer: Answer, source: Source, request: Request, size: int | None) -> None:
         self._show(source, size)
-        self._write(_blocks(answer), size, answer.host)
+        lanes = self._lanes(answer, source, request, size)
+        if lanes is None:
+            self._write(_blocks(answer), size, answer.host)
+        else:
+            self._stream_in_lanes(lanes, answer, size)
         if size is not None and self.offset < size:
             silent = answer.length is None and not answer.chunked  # about its length: its end looks like a cut
             fault = "N02" if silent else "N01"
             raise Later(f"{answer.host} ended after {self.offset:,} of {size:,} bytes", fault=fault)
+
+    def _stream_in_lanes(self, lanes: Lanes, answer: Answer, size: int | None) -> None:
+        try:
+            with lanes:
+                self._write(lanes.blocks(answer, self.offset), size, answer.host)
+        finally:
+            if lanes.helped:
+                self._held.glued = True
+                self._helped |= lanes.helped
+                self.mirrors = ()  # once: what is left after a failure comes over one connection
+
+    def _lanes(self, answer: Answer, source: Source, request: Request, size: int | None) -> Lanes | None:
+        """What may fetch the rest over several connections, if anything may."""
+        parts_given = answer.status == 206 or answer.headers.get("Accept-Ranges", "").strip().lower() == "bytes"  # noqa: PLR2004
+        few = size is None or not is_much(size - self.offset) or self.session.limits.connections < 2  # noqa: PLR2004
+        if few or size is None or not self.mirrors or not parts_given or answer.encoding:
+            return None
+        try:
+            known = RemoteFile.continued(self.wanted, source, self.session, Silent(), request, answer)
+        except PersonNeeded:
+            return None
+        others = [other for other in self.mirrors if other.label != source.label] if self.wanted.sha256 else []
+        remotes = [known, *(RemoteFile(self.wanted, other, self.session, Silent()) for other in others)]
+        first, *more = [Mirror(one, Pace(self.session.settings, self.session.limits)) for one in remotes]
+        return Lanes(first, more, self.session, self.reporter, size)
 
     def _write(self, blocks: Iterator[bytes], size: int | None, host: str) -> None:
         ceiling = self._ceiling(size)
@@ -231,7 +275,8 @@ class Transfer:
             if unhashed:
                 note = f"{visit.source.label} lists no hash of {self.wanted.name}: only its length was checked"
                 self.reporter.note(note)
-            return self._accept(visit.source.label, visit.source.kind, bare(request.url), unhashed=unhashed)
+            labels = ", ".join([visit.source.label, *sorted(self._helped - {visit.source.label})])
+            return self._accept(labels, visit.source.kind, bare(request.url), unhashed=unhashed)
         if part.glued and not visit.restarted:
             visit.restarted = True
             self.drop()

@@ -11,6 +11,7 @@ from aigiqa_cli.errors import PersonNeeded, TemporaryFault
 
 Blocks = Iterator[bytes]
 _LONGEST_SETTING = 86_400.0  # seconds
+_MOST_CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class Limits:
     tries_before_next: int = 2
     attempts: int = 200
     unpinned_bytes: int = 64 << 30
+    connections: int = 4  # at most so many for one file
 
     @classmethod
     def chosen(cls, settings: Mapping[str, str]) -> Limits:
@@ -141,6 +143,7 @@ class Limits:
             drip_window=window,
             drip_bytes=max(1, round(usual.drip_bytes * window / usual.drip_window)),
             retry_after=_seconds(settings, "AIGIQA_BUSY_SECONDS", usual.retry_after),
+            connections=_count(settings, "AIGIQA_CONNECTIONS", usual.connections),
         )
 
 
@@ -150,6 +153,11 @@ def _seconds(settings: Mapping[str, str], name: str, usual: float) -> float:
     except ValueError:
         return usual
     return value if 0 < value <= _LONGEST_SETTING else usual
+
+
+def _count(settings: Mapping[str, str], name: str, usual: int) -> int:
+    value = settings.get(name, "").strip()
+    return int(value) if value.isascii() and value.isdigit() and 0 < int(value[:3]) <= _MOST_CONNECTIONS else usual
 
 
 class Later(TemporaryFault):

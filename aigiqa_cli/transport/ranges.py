@@ -57,9 +57,23 @@ class RemoteFile:
         self.wanted, self.source = wanted, source
         self.moved = 0
         self._session, self._reporter = session, reporter
-        self._lock = threading.Lock()
+        self._lock, self._settling = threading.Lock(), threading.Lock()
         self._request: Request | None = None
         self._version: Version | None = None
+
+    @classmethod
+    def continued(
+        cls, wanted: Wanted, source: Source, session: Session, reporter: Reporter, request: Request, answer: Answer
+    ) -> RemoteFile:
+        """The version of which `answer` gives the whole, or the end. Raises PersonNeeded where it does not say which
+        version that is, or how long."""
+        known = cls(wanted, source, session, reporter)
+        found = _RANGE.match(answer.headers.get("Content-Range", "").strip())
+        length = int(found[3]) if found and found[3] != "*" else answer.length
+        if length is None or (answer.status == 206 and found is None):  # noqa: PLR2004
+            raise PersonNeeded(f"{answer.host} does not say how long the file is", fault="N02")
+        known._request, known._version = request, _version(answer, length, request)
+        return known
 
     @property
     def length(self) -> int:
@@ -78,7 +92,7 @@ class RemoteFile:
         tries = 0
         while self._version is None:
             try:
-                self._begin(count, held)
+                self._begin(count, held, self._session)
             except TemporaryFault as fault:
                 tries += 1
                 if self._version is None:
@@ -86,6 +100,21 @@ class RemoteFile:
         begin = self.length - min(count, self.length)
         self._span(self._session, (begin + len(held), self.length), lambda _, block: held.extend(block))
         return bytes(held)
+
+    def settle(self, session: Session) -> int:
+        """The length in bytes, for which one byte is asked where nothing is known yet. Raises as `tail` does."""
+        with self._settling:
+            if self._version is None:
+                self._begin(1, bytearray(), session)
+        return self.length
+
+    def stream(self, session: Session, span: Span) -> Iterator[tuple[int, bytes]]:
+        """The bytes of a span with their positions, in order; whatever goes wrong is raised at once."""
+        at, end = span
+        while at < end:
+            for block in self._blocks(session, at, end):
+                yield at, block
+                at += len(block)
 
     def fetch(self, spans: Sequence[Span], put: Put) -> None:
         """Hand the bytes of all spans to `put`, in no fixed order. Raises as `tail` does; Again where the file was
@@ -121,12 +150,12 @@ class RemoteFile:
             pace.stopped.set()  # here, not where it is collected: that one may be waiting for another worker
             raise
 
-    def _begin(self, count: int, held: bytearray) -> None:
+    def _begin(self, count: int, held: bytearray, session: Session) -> None:
         """The first request: the end of the file, by its position where the length is known."""
         request = self._asked()
         known = promises.size(self.wanted, request)
         asked = f"-{count}" if known is None else f"{max(0, known - count)}-{known - 1}"
-        with self._session.open(
+        with session.open(
             request.url, headers={"Range": f"bytes={asked}"}, token=request.token, cookie=request.cookie
         ) as answer:
             begin, end, stated = self._part(answer, request)

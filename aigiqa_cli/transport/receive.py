@@ -26,7 +26,7 @@ def receive(wanted: Wanted, sources: Sequence[Source], folder: Path, session: Se
     needs a person or is gone for good, else TemporaryFault.
     """
     wanted = _lowered(wanted)
-    transfer = Transfer(wanted, parts.key(wanted, sources), folder, session, reporter)
+    transfer = Transfer(wanted, parts.key(wanted, sources), folder, session, reporter, sources)
     try:
         return transfer.begin() or _tour(transfer, [Visit(source) for source in sources])
     except MachineFault as fault:

@@ -1,0 +1,296 @@
+"""Downloads over several connections: the same bytes in the same order, whoever brought them, and never too many."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+from doubles import Entry, Fault
+from wire import Wire, same
+
+from aigiqa_cli.errors import IntegrityFault, PersonNeeded
+from aigiqa_cli.transport import Wanted, lanes
+from aigiqa_cli.transport.lanes import Pieces
+from aigiqa_cli.transport.model import Limits
+
+RATE = 400_000  # bytes a second of each connection
+DATA = b"PK\x03\x04" + random.Random(3).randbytes(799_996)
+OTHER = b"PK\x03\x04" + random.Random(4).randbytes(799_996)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+PINNED = Wanted("big.zip", "zip", len(DATA), SHA256)
+LOOSE = Wanted("big.zip", "zip")
+BIG = "/big.zip"
+
+
+@pytest.fixture
+def big(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """A host that gives every connection little, and a receiver for which small is large."""
+    for name, value in (("WORTH", 100_000), ("LISTEN", 0.1), ("LEFT", 0.5), ("SMALLEST", 20_000), ("LARGEST", 50_000)):
+        monkeypatch.setattr(lanes, name, value)
+    wire.server.site.put(BIG, DATA)
+    wire.server.rate = RATE
+    wire.settings["AIGIQA_RETRY_SECONDS"] = "0.01"
+    return wire
+
+
+def pieces(wire: Wire, path: str = BIG) -> list[Entry]:
+    """The requests for a piece in the middle."""
+    return [entry for entry in wire.log if entry.path == path and not entry.range.endswith("-") and entry.range]
+
+
+@pytest.mark.parametrize("wanted", [PINNED, LOOSE])
+def test_pieces_over_several_connections_make_the_file(big: Wire, wanted: Wanted) -> None:
+    got = big.receive(wanted, big.source(BIG))
+    assert same(got, DATA)
+    asked = pieces(big)
+    assert len(asked) > 4
+    assert {entry.status for entry in asked} == {206}
+    assert all(entry.if_range for entry in asked), "every piece is asked for of this very version"
+    starts = sorted({entry.start for entry in asked})
+    assert all(20_000 <= later - start <= 50_000 for start, later in pairwise(starts)), "cut without gaps"
+    assert big.reporter.advanced == len(DATA), "what came twice is counted once"
+    assert got.source == "http /big.zip"
+
+
+def test_a_part_that_was_begun_is_continued_by_lanes(big: Wire) -> None:
+    big.server.site.faults.add(BIG, Fault(cut=30_000))
+    got = big.receive(PINNED, big.source(BIG))
+    assert same(got, DATA)
+    assert big.starts()[:2] == [0, 30_000]
+    assert len(pieces(big)) > 4
+
+
+@pytest.mark.parametrize(
+    "why", ["one is allowed", "no parts", "no length", "no version", "small", "soon done", "nobody gains"]
+)
+def test_one_connection_stays_alone(big: Wire, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    blob = big.server.site.put
+    if why == "one is allowed":
+        big.limits = Limits.chosen({"AIGIQA_CONNECTIONS": "1"})
+    elif why == "no parts":
+        blob(BIG, DATA, ranges=False)
+    elif why == "no length":
+        big.server.site.faults.add(BIG, Fault(chunked=True))
+    elif why == "no version":
+        blob(BIG, DATA, etag=None, modified=None)
+    elif why == "small":
+        monkeypatch.setattr(lanes, "WORTH", len(DATA) + 1)
+    elif why == "soon done":
+        monkeypatch.setattr(lanes, "LEFT", 60.0)
+    else:
+        monkeypatch.setattr(lanes, "GAIN", 60.0)
+    assert same(big.receive(PINNED, big.source(BIG)), DATA)
+    assert len(pieces(big)) <= (5 if why == "nobody gains" else 0), "the second one is given up"
+    assert big.log[0].sent == len(DATA), "the first one brought everything"
+
+
+def test_never_more_connections_than_allowed(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, most = [0], [0]
+    lock, real = threading.Lock(), lanes.Lanes._piece
+
+    def piece(*words: object) -> bytes | None:
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        try:
+            return real(*words)  # type: ignore[arg-type]
+        finally:
+            with lock:
+                busy[0] -= 1
+
+    monkeypatch.setattr(lanes.Lanes, "_piece", piece)
+    big.limits = Limits.chosen({"AIGIQA_CONNECTIONS": "3"})
+    assert same(big.receive(PINNED, big.source(BIG)), DATA)
+    assert most[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("word", "count"), [("1", 1), ("16", 16), ("", 4), ("0", 4), ("17", 4), ("many", 4), ("-3", 4), ("1000", 4)]
+)
+def test_how_many_connections_are_allowed(word: str, count: int) -> None:
+    assert Limits.chosen({"AIGIQA_CONNECTIONS": word}).connections == count
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Several mirrors
+
+
+def test_mirrors_of_pinned_bytes_help_each_other(big: Wire) -> None:
+    big.server.site.put("/twin.zip", DATA)
+    got = big.receive(PINNED, big.source(BIG), big.source("/twin.zip"))
+    assert same(got, DATA)
+    assert got.source == "http /big.zip, http /twin.zip"
+    assert len(pieces(big, "/twin.zip")) > 1
+    assert len(pieces(big)) > 1
+
+
+def test_without_a_pin_no_other_mirror_is_asked(big: Wire) -> None:
+    big.server.site.put("/twin.zip", DATA)
+    assert same(big.receive(LOOSE, big.source(BIG), big.source("/twin.zip")), DATA)
+    assert not [entry for entry in big.log if entry.path == "/twin.zip"]
+
+
+def test_a_mirror_that_fails_sheds_its_share(big: Wire) -> None:
+    big.server.site.put("/twin.zip", DATA)
+    fine = [Fault(rate=RATE)] * 3  # its length, and two pieces
+    big.server.site.faults.add("/twin.zip", *fine, Fault(status=500, always=True))
+    assert same(big.receive(PINNED, big.source(BIG), big.source("/twin.zip")), DATA)
+    assert [entry.status for entry in big.log if entry.path == "/twin.zip"][-2:] == [500, 500], "then it is left alone"
+
+
+def test_a_mirror_that_becomes_slow_is_not_waited_for(big: Wire) -> None:
+    big.server.site.put("/twin.zip", DATA)
+    big.server.site.faults.add(
+        "/twin.zip", *[Fault(rate=RATE)] * 3, Fault(rate=RATE, cut=5_000, stall=20.0, always=True)
+    )
+    assert same(big.receive(PINNED, big.source(BIG), big.source("/twin.zip")), DATA)
+    assert len({entry.range for entry in pieces(big)} & {entry.range for entry in pieces(big, "/twin.zip")}) >= 1
+
+
+def test_a_mirror_of_another_length_is_no_mirror(big: Wire) -> None:
+    big.server.site.put("/twin.zip", DATA[:-1])
+    got = big.receive(PINNED, big.source(BIG), big.source("/twin.zip"))
+    assert same(got, DATA)
+    assert got.source == "http /big.zip"
+
+
+def test_N05_wrong_bytes_of_one_mirror_do_not_spoil_the_other_s(big: Wire) -> None:
+    big.server.site.put("/twin.zip", OTHER)
+    got = big.receive(PINNED, big.source(BIG), big.source("/twin.zip"))
+    assert same(got, DATA)
+    assert got.source == "http /big.zip", "begun anew, over one connection"
+    assert big.starts().count(0) == 2
+    assert any("wrong SHA-256" in note for note in big.reporter.notes)
+
+
+def test_N05_wrong_bytes_of_all_are_refused(big: Wire) -> None:
+    big.server.site.put(BIG, OTHER)
+    assert isinstance(big.fails(PINNED, big.source(BIG)), IntegrityFault)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What goes wrong meanwhile
+
+
+def test_N16_two_versions_are_never_glued(big: Wire) -> None:
+    """The file is replaced while pieces are fetched: what was there belongs to the old one."""
+    newer = Fault(rate=RATE, then=replace(big.server.site.blobs[BIG], data=OTHER))
+    big.server.site.faults.add(BIG, *[Fault(rate=RATE)] * 4, newer)
+    assert same(big.receive(LOOSE, big.source(BIG)), OTHER)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_N13_who_is_busy_is_asked_less(big: Wire, status: int) -> None:
+    slow = Fault(status=status, headers=(("Retry-After", "0"),))
+    big.server.site.faults.add(BIG, *[Fault(rate=RATE)] * 5, slow, slow, slow)
+    assert same(big.receive(PINNED, big.source(BIG)), DATA)
+    at = [entry.status for entry in big.log].index(status)
+    assert len(big.log) > at + 3
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(cut=3_000), Fault(cut=3_000, how="rst"), Fault(ignore_range=True), Fault(shift=1), Fault(total=7)]
+)
+def test_N17_pieces_that_do_not_fit_are_not_used(big: Wire, fault: Fault) -> None:
+    big.server.site.faults.add(BIG, *[Fault(rate=RATE)] * 4, fault, fault, fault)
+    assert same(big.receive(LOOSE, big.source(BIG)), DATA)
+
+
+def test_when_every_lane_has_failed_one_connection_goes_on(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fetched = lanes.Lanes._piece, []
+
+    def piece(*words: object) -> bytes | None:
+        fetched.append(words)
+        if len(fetched) > 4:
+            raise PersonNeeded("the host shows its house rules", fault="N07")
+        return real(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lanes.Lanes, "_piece", piece)
+    assert same(big.receive(PINNED, big.source(BIG)), DATA)
+    last = big.log[-1]
+    assert last.range.endswith("-")
+    assert last.start > 0, "what was put in order is kept"
+
+
+def test_S09_no_thread_can_be_started(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(lanes, "threading", SimpleNamespace(Thread=Refused, Condition=threading.Condition))
+    assert same(big.receive(PINNED, big.source(BIG)), DATA)
+    assert not pieces(big)
+
+
+def test_S01_what_is_on_the_disk_is_always_the_beginning(big: Wire) -> None:
+    """Stopped at whatever moment: no gap is ever behind what was put in order."""
+    for stop in range(250_000, len(DATA), 150_000):
+
+        def interrupt(done: int, stop: int = stop) -> None:
+            if done >= stop:
+                raise KeyboardInterrupt
+
+        big.reporter._on_advance, big.reporter.advanced = interrupt, 0
+        with pytest.raises(KeyboardInterrupt):
+            big.receive(PINNED, big.source(BIG))
+        (part,) = big.files("*.part")
+        held = part.read_bytes()
+        assert len(held) >= stop
+        assert DATA.startswith(held)
+        part.unlink()
+        part.with_suffix(".json").unlink()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How pieces are shared out
+
+
+def test_pieces_are_cut_to_the_end() -> None:
+    shared = Pieces(10, 35, 10)
+    assert [shared.span(number) for number in range(shared.count)] == [(10, 20), (20, 30), (30, 35)]
+
+
+def test_no_more_than_a_few_pieces_are_ahead_of_their_turn() -> None:
+    shared = Pieces(0, 100 * lanes.AHEAD, 1)
+    assert [shared.take() for _ in range(lanes.AHEAD)] == list(range(lanes.AHEAD))
+    shared.deliver(0, b"a")
+    shared.enter()
+    stream = shared.rest()
+    assert next(stream) == b"a"
+    assert shared.take() == lanes.AHEAD
+
+
+def test_pieces_come_out_in_order_and_once() -> None:
+    shared = Pieces(0, 3, 1)
+    shared.enter()
+    taken = [shared.take() for _ in range(3)]
+    for number, data in ((2, b"c"), (1, b"b"), (0, b"a"), (0, b"x")):
+        shared.deliver(number, data)
+    assert taken == [0, 1, 2]
+    assert b"".join(shared.rest()) == b"abc"
+    assert shared.take() is None
+
+
+def test_a_piece_that_is_given_back_goes_to_the_next() -> None:
+    shared = Pieces(0, 3, 1)
+    assert [shared.take(), shared.take()] == [0, 1]
+    shared.give_back(0)
+    assert [shared.take(), shared.take()] == [0, 2]
+
+
+def test_a_late_head_is_fetched_by_a_second_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
+    shared = Pieces(0, 2, 1)
+    assert [shared.take(), shared.take()] == [0, 1]
+    now[0] = 100.0
+    assert shared.take() == 0
+    shared.give_back(0)  # one of the two fails: the other is still at it
+    shared.deliver(1, b"b")
+    shared.deliver(0, b"a")
+    assert shared.take() is None
