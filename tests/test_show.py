@@ -109,7 +109,7 @@ def test_the_row_has_types_and_the_score_its_place(demo: Command) -> None:
     assert (quality["range"], quality["n"], quality["std"], quality["unit"]) == ([0, 5], 60, 0.9803, 0.744)
     (file,) = found["files"]
     assert file == {
-        "role": "image", "path": str(demo.root / row["image_path"]), "bytes": int(row["bytes"]), "sha256": row["sha256"],
+        "role": "image", "path": str(demo.root.resolve() / row["image_path"]), "bytes": int(row["bytes"]), "sha256": row["sha256"],
         "checked": True, "problem": "",
     }  # fmt: skip
     assert [one["role"] for one in data(demo, I2I, "--no-picture")["files"]] == ["image", "reference"]
@@ -123,7 +123,7 @@ def test_any_published_name_is_taken(demo: Command, name: str) -> None:
     fields = dict(line.split("\t", 1) for line in out.splitlines())
     row = row_of(demo, T2I)
     assert fields == {column: text for column, text in row.items() if text} | {
-        "image_file": str(demo.root / row["image_path"])
+        "image_file": str(demo.root.resolve() / row["image_path"])
     }
 
 

@@ -1,6 +1,6 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only import|verify|startup|bootstrap|export|gallery|tree|peers] [--runs N] [--json PATH]
+    python tests/benchmarks/run.py [--only import|fetch|verify|startup|bootstrap|export|gallery|tree|peers] [--runs N] [--json PATH]
                                    [--megabytes 1000] [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import bootstrap
 import export
+import fetch
 import gallery
 import import_
 import material
@@ -35,6 +36,7 @@ from measure import Row
 
 BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "import": import_.rows,
+    "fetch": fetch.rows,
     "verify": verify.rows,
     "startup": startup.rows,
     "bootstrap": bootstrap.rows,
