@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import folders, mirrors
+from aigiqa_cli import early, folders, mirrors
 from aigiqa_cli.archives import declared_set
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_file
@@ -20,8 +21,12 @@ from aigiqa_cli.transport.receive import receive
 from aigiqa_cli.transport.tree import ReceivedTree, receive_tree
 
 if TYPE_CHECKING:
+    from aigiqa_cli.early import Early
     from aigiqa_cli.manifest.assets import Volume
     from aigiqa_cli.manifest.models import Asset, Database, LabelSource, Mirror
+
+
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 class Obtained:
@@ -30,6 +35,7 @@ class Obtained:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.received: list[tuple[Asset, Received | ReceivedTree]] = []
+        self._early: dict[str, Early] = {}  # by the name of the asset
 
     @cached_property
     def health(self) -> dict[str, Health]:
@@ -57,6 +63,30 @@ class Obtained:
                 fault.hint = f"{fault.hint}; {accept}" if fault.hint else accept
             raise
 
+    def arriving(self, database: Database, asset: Asset, kind: str, *, keep: bool) -> File | None:
+        """The archive while it is still being downloaded, if it can be unpacked meanwhile. `keep`: it is kept."""
+        size = asset.bytes or approximate_bytes(asset.approximate_size)
+        plain = asset.format == "zip" and not (asset.volumes or asset.nested or asset.password)
+        hosts = automatic(asset, kind, self.health)
+        if not plain or size < early.WORTH or not hosts or self._kept(asset):
+            return None
+        sources = [mirrors.source(mirror, self.context.session) for mirror in hosts]
+        begun = early.begin(self.context, replace(_wanted(asset), flush=keep), sources, database.expect.images[1])
+        if begun is None:
+            return None
+        self._early[asset.name] = begun
+        path = begun.part()
+        return File(path, "", published_name=asset.published_name, arriving=begun) if path else None
+
+    def arrived(self, asset: Asset) -> None:
+        """What was unpacked while it arrived is here."""
+        self.received.append((asset, self._early.pop(asset.name).received()))
+
+    def call_off(self) -> None:
+        """End the downloads that nobody waits for any more."""
+        for begun in self._early.values():
+            begun.call_off()
+
     def _obtained(self, asset: Asset, kind: str) -> File:
         if asset.volumes:
             return self._volumes(asset, kind)
@@ -71,10 +101,9 @@ class Obtained:
         return File(one.path, one.source, known, asset.published_name, unhashed=int(one.unhashed))
 
     def _one(self, asset: Asset, hosts: Sequence[Mirror]) -> Received:
-        length = None if asset.local else asset.bytes  # what was accepted here may have any length
-        wanted = Wanted(asset.published_name, asset.format, length, asset.sha256, asset.accepted)
+        begun = self._early.pop(asset.name, None)
         try:
-            return self._receive(wanted, hosts)
+            return begun.received() if begun else self._receive(_wanted(asset), hosts)
         except IntegrityFault:
             if not (asset.content_sha256 and (asset.bytes or asset.accepted)):
                 raise
@@ -148,6 +177,20 @@ class Obtained:
         """The install is committed: the downloads have done their work."""
         for _, received in self.received:
             received.discard()
+
+
+def _wanted(asset: Asset) -> Wanted:
+    length = None if asset.local else asset.bytes  # what was accepted here may have any length
+    return Wanted(asset.published_name, asset.format, length, asset.sha256, asset.accepted)
+
+
+def approximate_bytes(size: str) -> int:
+    """Bytes of a size such as "2.86 GB"; 0 for anything else."""
+    number, _, unit = size.partition(" ")
+    try:
+        return int(float(number) * _UNITS.get(unit, 0))
+    except ValueError:
+        return 0
 
 
 def label_tables(

@@ -37,6 +37,9 @@ def archive(prompts: int, at: Path) -> bytes:
     ).read_bytes()
 
 
+EARLY = "import aigiqa_cli.early\naigiqa_cli.early.WORTH = 0\n"
+
+
 def manifest(server: FaultServer, packed: bytes, table: bytes, prompts: int) -> str:
     """`tiny` with more images, and both files on `server`."""
     text = tiny_manifest(packed, table)
@@ -50,10 +53,13 @@ def manifest(server: FaultServer, packed: bytes, table: bytes, prompts: int) -> 
 
 
 class Local:
-    """`tiny` with 4 x `prompts` images on a server, a root, a world outside it, and a nursery for runs."""
+    """`tiny` with 4 x `prompts` images on a server, a root, a world outside it, and a nursery for runs.
+
+    Its archive is small; it is unpacked while it arrives all the same, as a large one would be."""
 
     def __init__(self, base: Path, server: FaultServer, nursery: Nursery, prompts: int) -> None:
         self.base, self.server, self.nursery, self.root = base, server, nursery, base / "root"
+        nursery.prelude = EARLY
         self.packed, self.table = archive(prompts, base / "tiny.zip"), labels(prompts)
         server.site.put(ARCHIVE, self.packed)
         server.site.put(TABLE, self.table)

@@ -95,6 +95,8 @@ class Ended:
 class Nursery:
     """`nursery("fetch", "some", "--json")` is one run. Use as a context manager."""
 
+    prelude = ""  # code that every run begins with
+
     def __init__(self, environment: Mapping[str, str], base: Path) -> None:
         self.environment = {k: v for k, v in environment.items() if not k.startswith(("COV", "PYTEST"))}
         self.base = base
@@ -171,7 +173,7 @@ class Nursery:
                 "environment": self.environment | dict(env),
                 "held": held,
                 "python": python,
-                "code": prelude,
+                "code": self.prelude + prelude,
             }
         )
         return self._number()

@@ -121,11 +121,10 @@ class Archive:
             raise
 
     def _start(self, target: Path) -> subprocess.Popen[str]:
-        paths = self.volumes.paths if self.volumes else (self.path,)
         flags = os.O_RDONLY | (os.O_DIRECTORY if self.kind in _FOLDERS else 0)
         opened: list[int] = []
         try:
-            for path in paths:
+            for path in self._paths():
                 opened.append(os.open(path, flags))  # noqa: PERF401 - those opened before a failure are closed
             for at, name in enumerate(self.volumes.names if self.volumes else ()):  # `zip` is a module of this room
                 os.symlink(f"/dev/fd/{opened[at]}", os.path.join(str(self._links), name))
@@ -151,6 +150,10 @@ class Archive:
             for descriptor in opened:
                 os.close(descriptor)
 
+    def _paths(self) -> tuple[Path, ...]:
+        """What the worker reads."""
+        return self.volumes.paths if self.volumes else (self.path,)
+
     def _extent(self, descriptors: Sequence[int]) -> int:
         """The bytes of the whole archive."""
         return sum(os.fstat(descriptor).st_size for descriptor in descriptors)
@@ -175,6 +178,9 @@ class Archive:
                 return
             order = by_number[answer.pop("member")]
             yield Unpacked(order.member, order.to, **answer)
+
+    def settle(self) -> None:
+        """Judge what could not be judged when it was opened; nothing of it may be published before."""
 
     def close(self) -> None:
         """End the worker; whatever it was doing is lost."""

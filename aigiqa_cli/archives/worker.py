@@ -30,6 +30,7 @@ from aigiqa_cli.archives.seven import SevenFormat
 from aigiqa_cli.archives.source import Opened, Source
 from aigiqa_cli.archives.tar import TarFormat
 from aigiqa_cli.archives.zip import ZipFormat
+from aigiqa_cli.archives.zip_arriving import ZipArriving
 from aigiqa_cli.archives.zip_parts import ZipInParts
 from aigiqa_cli.folders import below
 from aigiqa_cli.machine import machine_fault
@@ -37,6 +38,7 @@ from aigiqa_cli.machine import machine_fault
 FORMATS: dict[str, type[Any]] = {
     "zip": ZipFormat,
     "zip in parts": ZipInParts,
+    "zip arriving": ZipArriving,
     "tar": TarFormat,
     "7z": SevenFormat,
     "rar": RarFormat,
@@ -170,6 +172,8 @@ def serve(reader: Format, target: int, looking: Looking) -> None:
     link: Link | None = getattr(reader, "link", None)
     for line in sys.stdin:
         plan = {order["member"]: order for order in json.loads(line)}
+        if not plan:
+            reader.settle()  # type: ignore[attr-defined]  # nobody else is sent an empty plan
         reader.stream([by_number[number] for number in plan], Unpacker(target, plan, looking, link).consume)
         say({"done": len(plan)})
         sys.stdout.flush()

@@ -73,7 +73,7 @@ class ZipInParts(ZipFormat):
             raise Refusal("nobody brings the parts of this archive", "A17")
         self.supplied = Supplied(opened, opened.ask)
         super().__init__(Source(opened, [Piece(opened.length, self.supplied.pread)]))
-        self.extents = _Extents(self.pread, self.layout.directory)
+        self.extents = Extents(self.pread, self.layout.directory)
         self.layout = self.extents
 
     def members(self) -> list[Member]:
@@ -94,7 +94,7 @@ class ZipInParts(ZipFormat):
         super().stream(chosen, consume)
 
 
-class _Extents(Layout):
+class Extents(Layout):
     """Where members begin and end, as far as the directory tells."""
 
     limits: dict[int, int]  # number of a member -> where the next one, or the directory, begins

@@ -212,6 +212,8 @@ class Assembly:
         unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)
         self.holders |= {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
         unpacking.run(labels, self.holders)
+        for archive in archives:
+            archive.settle()
         self.pictures, self.ignored = unpacking.pictures, unpacking.ignored
         content = content_sha256(self.pictures.values())
         for file in self.supplies.containers:

@@ -106,7 +106,7 @@ class Unpacking:
     def _judge(self) -> None:
         if self._pointers:
             raise self._pointed()
-        problems = self._problems + [
+        problems = sorted(self._problems, key=lambda found: found.path) + [  # two threads find them in any order
             Finding(self.database.id, target, "found twice with different bytes", "one image", f"{len(hashes)} images")
             for target, hashes in sorted(self._copies.items())
             if len(hashes) > 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aigiqa_cli.archives import Archive, VolumeSet, open_archive
+from aigiqa_cli.archives.arriving import ArchiveArriving
 from aigiqa_cli.digests import sha256_file
+from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import StoredSource
 
 if TYPE_CHECKING:
@@ -46,6 +48,23 @@ class _Hashing(threading.Thread):
         raise self.answer or OSError(f"{self.paths[0]} could not be hashed")
 
 
+class Arriving(Protocol):
+    """A zip that is still being downloaded. Its file only grows at its end, and will have `length` bytes; `tail` are
+    the last of them."""
+
+    length: int
+    tail: bytes
+
+    def finished(self) -> tuple[str, tuple[str, int]]:
+        """Where it came from, and (SHA-256, bytes), once it is here. Raises what kept it from that."""
+
+    def on_loss(self, call: Callable[[], None]) -> None:
+        """Call this, from whatever thread, when the file will never be here."""
+
+    def beside(self, reporter: Reporter) -> Reporter:
+        """For work that goes on beside the download."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file or folder to be read in place: where it is, where its bytes came from, its hash (computed beside)."""
@@ -58,6 +77,7 @@ class File:
     password: str = field(default="", repr=False)  # of the archive, as the person gave it
     ours: bool = False  # a folder that was downloaded file by file: nobody else has a use for it
     unhashed: int = 0  # downloaded files of which the mirror stated no hash
+    arriving: Arriving | None = None
     _pending: list[_Hashing] = field(default_factory=list, repr=False)
 
     @property
@@ -72,12 +92,15 @@ class File:
 
     def open(self, target: Path, password: str = "") -> Archive:
         """Open the archive or folder; `password` is that of the manifest, for want of one that was given."""
+        if self.arriving:
+            coming = self.arriving
+            return ArchiveArriving(self.path, coming.length, coming.tail, target, self.name, coming.on_loss)
         given = self.password or password
         return open_archive(self.path, target, self.name, password=given, volumes=self.volumes, ours=self.ours)
 
     def start_hashing(self) -> None:
         """Begin to hash in the background."""
-        if self.known is None and not self._pending and not self.path.is_dir():
+        if self.known is None and not (self._pending or self.arriving or self.path.is_dir()):
             self._pending.append(_Hashing(self.paths))
 
     @property
@@ -85,6 +108,8 @@ class File:
         """(SHA-256, bytes); ("", 0) for a folder."""
         if self.known is not None:
             return self.known
+        if self.arriving:
+            return self.arriving.finished()[1]
         if self.path.is_dir():
             return "", 0
         self.start_hashing()
@@ -142,4 +167,5 @@ def stored_source(database: Database, asset: Asset, file: File) -> StoredSource:
     same = [other for other in database.assets if asset.name in (other.name, other.substitutes)]
     proven, proof = vouch(same, digest)
     named = proven or asset
-    return StoredSource(named.name, asset.role, file.origin, file.name, length, digest, proof)
+    origin = file.arriving.finished()[0] if file.arriving else file.origin
+    return StoredSource(named.name, asset.role, origin, file.name, length, digest, proof)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Exit, Fault, IntegrityFault
+from aigiqa_cli.errors import Exit, Fault, IntegrityFault, MachineFault
 from aigiqa_cli.installing import File, Options, Supplies, accepting, install, reusable, root_index
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares, to_be_had
@@ -115,21 +115,50 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     _add_tables(obtained, database, supplies, request)
     if not needed and not request.labels_only:
         _add_tables_from_inside(context, database, supplies)
-    for asset in needed:
-        file = _obtain(obtained, database, asset, request)
-        supplies.containers.append(replace(file, password=request.password))
     left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
-    options = Options(request.labels_only, request.require_hashes)
-    try:
-        install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
-    except IntegrityFault as fault:
-        if fault.fault != NO_HASH:  # no share brings one
-            fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
-        raise
+    if not _installed_while_arriving(obtained, database, needed, supplies, request):
+        for asset in needed:
+            file = _obtain(obtained, database, asset, request)
+            supplies.containers.append(replace(file, password=request.password))
+        options = Options(request.labels_only, request.require_hashes)
+        try:
+            install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
+        except IntegrityFault as fault:
+            if fault.fault != NO_HASH:  # no share brings one
+                fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
+            raise
     if request.keep_archives:
         obtained.keep_archives()
     obtained.drop()
     return left_out
+
+
+def _installed_while_arriving(
+    obtained: Obtained, database: Database, needed: list[Asset], supplies: Supplies, request: Request
+) -> bool:
+    """Unpack the one archive while it is still being downloaded, where that can be. False: nothing was installed."""
+    if len(needed) != 1 or request.password or (request.require_hashes and not needed[0].accepted):
+        return False
+    context = obtained.context
+    try:
+        file = obtained.arriving(database, needed[0], request.mirror, keep=request.keep_archives)
+        if file is None or file.arriving is None:
+            return False
+        together = replace(supplies, containers=[file])
+        options = Options(request.labels_only, request.require_hashes)
+        manifest = context.manifest_bytes(database.id)
+        install(context.root, database, manifest, together, options, file.arriving.beside(context.reporter))
+    except MachineFault:
+        obtained.call_off()
+        raise
+    except Fault as fault:  # from the whole file it is told in full
+        context.reporter.detail(f"while it arrived: {fault.message}")
+        return False
+    except BaseException:
+        obtained.call_off()
+        raise
+    obtained.arrived(needed[0])
+    return True
 
 
 def _add_tables(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:

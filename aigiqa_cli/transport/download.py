@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,10 +48,12 @@ class Transfer:
         session: Session,
         reporter: Reporter,
         mirrors: Sequence[Source] = (),
+        watch: Callable[[Part], None] | None = None,
     ) -> None:
-        """`mirrors`: all that have the file, if it may come over several connections."""
+        """`mirrors`: all that have the file, if it may come over several connections. `watch`: see `receive`."""
         self.wanted = wanted
         self.mirrors = mirrors
+        self.watch = watch
         self.key = key
         self.folder = folder
         self.session = session
@@ -202,6 +204,8 @@ class Transfer:
             if self.offset:
                 self.part.glued = True
             self.part.describe(note)
+        if self.watch:
+            self.watch(self.part)
 
     def _stream(self, answer: Answer, source: Source, request: Request, size: int | None) -> None:
         self._show(source, size)

@@ -30,7 +30,7 @@ LISTEN = 1.0  # seconds with one connection, and again with two, before it is de
 WORTH = 16 << 20  # bytes: less comes over one connection
 LEFT = 4.0  # seconds of work that must be left to be worth it
 GAIN = 1.25  # what two connections must bring of what one did
-SMALLEST, LARGEST = 1 << 20, 8 << 20  # bytes of a piece: about what a lane brings in a second
+SMALLEST, LARGEST = 1 << 20, 4 << 20  # bytes of a piece: about what a lane brings in a second
 AHEAD = 8  # pieces that may wait for their turn, or be on their way
 _BLOCK = 1 << 16
 _TRIES = 2  # failures in a row after which a lane is given up
@@ -61,7 +61,7 @@ class Pieces:
         self.lanes = 0  # at work
         self.fault: Fault | None = None  # the last one that ended a lane
         self._changed = threading.Condition()
-        self._ready: dict[int, bytes] = {}
+        self._ready: dict[int, bytes | bytearray] = {}
         self._fresh = iter(range(self.count))
         self._next = next(self._fresh, None)
         self._returned: list[int] = []
@@ -97,7 +97,7 @@ class Pieces:
     def is_wanted(self, number: int) -> bool:
         return not self._over and number >= self.given and number not in self._ready
 
-    def deliver(self, number: int, data: bytes) -> None:
+    def deliver(self, number: int, data: bytes | bytearray) -> None:
         with self._changed:
             begun = self._begun.pop(number, [])
             if begun:
@@ -155,7 +155,7 @@ class Pieces:
                 self.given += 1
                 self._changed.notify_all()
             for at in range(0, len(data), _BLOCK):
-                yield data[at : at + _BLOCK]
+                yield bytes(data[at : at + _BLOCK])
 
 
 class Lanes:
@@ -268,7 +268,7 @@ class Lanes:
                     pieces.deliver(number, data)
         return None
 
-    def _piece(self, remote: RemoteFile, pieces: Pieces, number: int, session: Session) -> bytes | None:
+    def _piece(self, remote: RemoteFile, pieces: Pieces, number: int, session: Session) -> bytearray | None:
         """The bytes of one piece; None if somebody else was quicker."""
         begin, end = pieces.span(number)
         held = bytearray(end - begin)
@@ -277,7 +277,7 @@ class Lanes:
             pieces.heard(len(block))
             if not pieces.is_wanted(number):
                 return None
-        return bytes(held)
+        return held
 
     def __enter__(self) -> Self:
         return self

@@ -167,6 +167,11 @@ def quarantine(part: Part, folder: Path, why: dict[str, str]) -> Path:
     return target
 
 
+def longest(folder: Path, name: str) -> int:
+    """Bytes of the longest part of the key `name` that any run has left, or is filling."""
+    return max((path.stat().st_size for path in _candidates(folder, name)), default=0)
+
+
 def _fresh(folder: Path, name: str) -> Path:
     return folder / f"{name}.{secrets.token_hex(8)}.part"
 

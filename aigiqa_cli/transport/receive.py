@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,21 +12,31 @@ from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.transport import parts
 from aigiqa_cli.transport.download import Transfer, Visit
 from aigiqa_cli.transport.model import Again, Later, Page, Received, Source, Wanted
+from aigiqa_cli.transport.parts import Part
 from aigiqa_cli.transport.patience import backoff, pause
 from aigiqa_cli.transport.session import Session
 
 _NOT_WORTH_LEAVING = 2.0  # seconds that a busy host may ask for before another mirror is tried meanwhile
 
 
-def receive(wanted: Wanted, sources: Sequence[Source], folder: Path, session: Session, reporter: Reporter) -> Received:
+def receive(
+    wanted: Wanted,
+    sources: Sequence[Source],
+    folder: Path,
+    session: Session,
+    reporter: Reporter,
+    watch: Callable[[Part], None] | None = None,
+) -> Received:
     """The file `wanted`, whole, proven as far as anybody vouches for it, and flushed to the disk.
 
     Raises MachineFault as soon as this machine refuses; otherwise, when no mirror delivered, one fault that
     names each mirror with its reason: IntegrityFault if one delivered wrong bytes, else PersonNeeded if one
     needs a person or is gone for good, else TemporaryFault.
+
+    `watch` is told of each part before its first new byte: one that is begun anew is another one.
     """
     wanted = _lowered(wanted)
-    transfer = Transfer(wanted, parts.key(wanted, sources), folder, session, reporter, sources)
+    transfer = Transfer(wanted, parts.key(wanted, sources), folder, session, reporter, sources, watch)
     try:
         return transfer.begin() or _tour(transfer, [Visit(source) for source in sources])
     except MachineFault as fault:

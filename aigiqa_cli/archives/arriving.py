@@ -1,0 +1,60 @@
+"""Archives that are read while they are being downloaded (see zip_arriving)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aigiqa_cli.archives import Archive
+from aigiqa_cli.archives.contract import Member
+from aigiqa_cli.errors import MachineFault, RefusedInput
+
+OnLoss = Callable[[Callable[[], None]], None]
+
+
+class ArchiveArriving(Archive):
+    """A zip that will have `length` bytes; `tail` are its last ones. The file at `path` only grows at its end.
+
+    `on_loss` is given what is to be called, from whatever thread, when the rest will never come."""
+
+    def __init__(self, path: Path, length: int, tail: bytes, target: Path, name: str, on_loss: OnLoss) -> None:
+        self.length, self._on_loss = length, on_loss
+        self._given_up = False
+        self._tail = tempfile.TemporaryFile(dir=target)  # noqa: SIM115 - open as long as the archive is
+        self._tail.write(tail)
+        self._tail.flush()
+        super().__init__(path, "zip arriving", target, name)
+
+    def close(self) -> None:
+        super().close()
+        self._tail.close()
+
+    def settle(self) -> None:
+        self._send("[]\n")
+        for answer in self._answers():
+            if "done" in answer:
+                return
+
+    def _list(self) -> Iterator[Member]:
+        self._on_loss(self._give_up)  # the worker runs, and may be waiting for bytes already
+        yield from super()._list()
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        self._process.kill()
+
+    def _death(self) -> RefusedInput | MachineFault:
+        if self._given_up:
+            return RefusedInput(f"the download of {self.name} ended before it was whole", fault="N01", phase="UNPACK")
+        return super()._death()
+
+    def _paths(self) -> tuple[Path, ...]:
+        return self.path, Path(f"/dev/fd/{self._tail.fileno()}")
+
+    def _told(self, password: str) -> dict[str, Any]:  # noqa: ARG002 - what is encrypted is read only as a whole
+        return {"length": self.length}
+
+    def _extent(self, _descriptors: Sequence[int]) -> int:
+        return self.length

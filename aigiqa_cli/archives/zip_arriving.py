@@ -1,0 +1,80 @@
+"""A zip that is still being downloaded: its directory is here already, its members are read as they arrive.
+
+The directory comes from the end of the file, which was asked for first. Members are unpacked in the order of the file,
+each as soon as its last byte is here. What can be judged before everything is here is judged at once; `settle` judges
+the rest as for any other zip, and that the end of the file is the one that was read before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from aigiqa_cli.archives.contract import Consume, Member, Refusal
+from aigiqa_cli.archives.source import BUFFER, Opened, Piece, Source
+from aigiqa_cli.archives.zip import ZipFormat
+from aigiqa_cli.archives.zip_layout import ENCRYPTED
+from aigiqa_cli.archives.zip_parts import Extents
+
+_POLL = 0.004  # seconds
+
+
+class Growing:
+    """A file that grows at its end to `length` bytes, and another file with its end."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.file, self.tail = opened.descriptors
+        self.length, self.parent = opened.length, os.getppid()
+        self.begin = self.length - os.fstat(self.tail).st_size  # of the end that is here
+
+    def pread(self, count: int, at: int) -> bytes:
+        """`count` bytes at `at`, once they are here; fewer only behind the end."""
+        end = min(at + count, self.length)
+        if at >= self.begin:
+            return os.pread(self.tail, max(0, end - at), at - self.begin)
+        middle = min(end, self.begin)
+        self.wait(middle)
+        data = os.pread(self.file, middle - at, at)
+        return data + os.pread(self.tail, end - middle, 0) if end > middle else data
+
+    def wait(self, end: int) -> None:
+        """Until the file has `end` bytes. Raises Refusal where it was given up."""
+        while (found := os.fstat(self.file)).st_size < end:
+            if not found.st_nlink:
+                raise Refusal("its download was begun anew", "A17")
+            if os.getppid() != self.parent:  # nobody is left who downloads it
+                os._exit(1)
+            time.sleep(_POLL)
+
+    def check_tail(self) -> None:
+        """Once all is here: does the file end as it was said to end?"""
+        self.wait(self.length)
+        for at in range(self.begin, self.length, BUFFER):
+            if os.pread(self.file, BUFFER, at) != os.pread(self.tail, BUFFER, at - self.begin):
+                raise Refusal("it ends otherwise than it did when its download began", "A17")
+
+
+class ZipArriving(ZipFormat):
+    """A zip of which the directory is read at once, and each member when it has arrived."""
+
+    def __init__(self, source: Source) -> None:
+        self.growing = Growing(source.opened)
+        super().__init__(Source(source.opened, [Piece(self.growing.length, self.growing.pread)]))
+        self.extents = Extents(self.pread, self.layout.directory)
+        self.layout = self.extents
+
+    def members(self) -> list[Member]:
+        found = super().members()
+        if self.foreign or any(entry.flags & ENCRYPTED for entry in self.entries):
+            raise Refusal("its members can be unpacked only where the whole archive is", "A21")
+        return found
+
+    def settle(self) -> None:
+        """Judge the whole file, strictly, once it is here."""
+        self.growing.check_tail()
+        opened = self.opened
+        ZipFormat(Source(Opened(opened.descriptors[:1], password=opened.password, tools=opened.tools))).members()
+
+    def _consume_one(self, member: Member, consume: Consume) -> None:
+        self.extents.examine(self.entries[member.number])
+        super()._consume_one(member, consume)
