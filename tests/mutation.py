@@ -46,7 +46,7 @@ import pytest
 from mutants import PACKAGE, REPOSITORY, Mutant, chosen_mutants
 
 TESTS = (  # together they take every branch of the trust core
-    "names", "store", "store_faults", "archive_readers", "worker", "archives", "more_archives", "misfits",
+    "names", "folders", "store", "store_faults", "flushing", "archive_readers", "worker", "archives", "more_archives", "misfits",
     "rar_programs", "ranges", "transport", "transport_bounds", "transport_failures", "transport_faults",
     "transport_gate", "transport_pages", "transport_resume", "trees", "links", "doctor", "secrets", "owners",
     "local_faults", "trust_of_records",
