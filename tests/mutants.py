@@ -26,7 +26,8 @@ SWAPPED: dict[type, type] = {
 @dataclass(frozen=True)
 class Mutant:
     """One change: the module below the repository, what was there and what is there now, where its bytes are, and the
-    statement around it: its first and last line (of one with a body its head alone) and the names that it binds."""
+    statement around it: its first and last line (of one with a body its head alone, but of a function all: who comes
+    into it meets its defaults) and, if it runs while its module is imported, the names that it binds."""
 
     module: str
     line: int
@@ -59,10 +60,12 @@ def mutants(module: Path) -> Iterator[Mutant]:
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    for node, statement in _nodes(ast.parse(source), None):
+    tree = ast.parse(source)
+    imported = [each for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef)) for each in node.body]
+    for node, statement in _nodes(tree, None):
         for old, new in _changes(node):
             text = f"({ast.unparse(new)})" if isinstance(new, ast.expr) else ast.unparse(new)
-            body = getattr(statement, "body", None)
+            body = None if isinstance(statement, ast.FunctionDef) else getattr(statement, "body", None)
             yield Mutant(
                 module.relative_to(REPOSITORY).as_posix(),
                 node.lineno,
@@ -71,7 +74,7 @@ def mutants(module: Path) -> Iterator[Mutant]:
                 starts[old.lineno - 1] + old.col_offset,
                 starts[(old.end_lineno or 0) - 1] + (old.end_col_offset or 0),
                 (statement.lineno, max(statement.lineno, body[0].lineno - 1) if body else statement.end_lineno or 0),
-                tuple(_bound(statement)),
+                tuple(_bound(statement)) if statement in imported else (),
             )
 
 

@@ -10,7 +10,7 @@ docstrings are not changed.
 First the tests of the trust core run once, and it is noted which of them pass, how long they take and which lines each
 of them reaches in its own process (`--notes FILE` keeps that for further runs, as long as the package and the tests
 stay as they are). Then each mutant meets the tests that reach its line, the quickest first, until one fails or hangs.
-What runs while a module is imported has no test of its own: there the lines count that use the name which it binds.
+What runs while a module is imported counts as reached where the name that it binds is used.
 Each mutant is judged in a fresh process that is forked from one which has imported the libraries already, but nothing
 of the package, so that the tests and the programs that they start see the changed copy alone.
 
@@ -70,7 +70,7 @@ class Notes:
         here = self.reached.get(mutant.module, {})
         first, last = mutant.lines
         lines = [(mutant.module, str(line)) for line in {*range(first, last + 1), mutant.line}]
-        found = self._of(lines) or self._of(use for name in mutant.bound for use in self._uses(name))
+        found = self._of(lines) | self._of(use for name in mutant.bound for use in self._uses(name))
         tests = sorted(found or self._of((mutant.module, line) for line in here), key=self.seconds.__getitem__)
         took = accumulate(map(self.seconds.__getitem__, tests))
         return [
