@@ -32,7 +32,7 @@ def handle(folder: Path, flags: int = os.O_RDONLY) -> int:
     found = _at_once(folder, flags) if sys.platform == "linux" else -1
     if found >= 0:
         return found
-    return _descended(os.open(folder.anchor, PASSED | _STEP), folder.parts[1:], flags, folder.anchor)
+    return _descended(os.open(folder.anchor, PASSED), folder.parts[1:], flags, folder.anchor)
 
 
 def _at_once(folder: Path, flags: int) -> int:
