@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_store import content, is_whole, prepared, publish
+from test_store import content, is_whole, prepared, publish, stage
 
 from aigiqa_cli.store import Mend, Root, durable, heal, mend, retire, staging, withdraw
 from aigiqa_cli.store.staging import roll_forward
@@ -109,6 +109,16 @@ def test_S02_a_publication_is_durable_step_by_step(
     for version in (1, 2):
         assert is_whole(root, publish(root, version=version))
         assert not flushes.dirty
+
+
+def test_what_is_not_to_be_published_is_not_flushed(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(staging, "flush_tree", lambda folder: flushed.extend(os.listdir(folder)))
+    work, record = stage(root)
+    (work.scratch / "of a member").write_bytes(b"x")
+    work.publish(record)
+    work.close()
+    assert sorted(flushed) == ["owner.json", "tree"]
 
 
 def test_S02_a_healed_publication_and_a_removal_are_durable(root: Root, flushes: Flushes) -> None:

@@ -67,5 +67,6 @@ def test_S14_a_shortened_name_keeps_its_suffix() -> None:
     assert shortened("a.png", 5) == "a.png"
     assert shortened("图" * 100 + ".png", 40) == "图" * 12 + ".png"
     assert shortened("a" * 50 + "." + "b" * 30, 40) == "a" * 40, "a suffix beyond a quarter is none"
+    assert [shortened("a" * 50 + "." + "b" * n, 40) for n in (9, 10)] == ["a" * 30 + "." + "b" * 9, "a" * 40]
     assert len(shortened("é" * 200, 151).encode()) == 150
     assert [shortened("a" * 50 + suffix, 40) for suffix in (".p", ".pn")] == ["a" * 38 + ".p", "a" * 37 + ".pn"]

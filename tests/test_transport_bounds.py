@@ -168,6 +168,26 @@ def test_N19_N20_what_has_no_end_is_told() -> None:
     assert (head.value.fault, framing.value.fault) == ("N20", "N19")
 
 
+def test_N12_every_window_needs_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 KiB in each 60 seconds are enough, the first and every other one; a byte less is not."""
+    now = [0.0]
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def read(*counts: int) -> None:
+        now[0] = 0.0
+        wire = connection._Wire(io.BytesIO(bytes(MEGABYTE)), Limits())  # type: ignore[arg-type]
+        for count in counts:
+            now[0] += 20
+            assert wire.readinto(bytearray(count)) == count
+
+    window = (1, 1, 60 * 1024 - 2)
+    read(*window, *window)
+    for short in ((1, 1, 60 * 1024 - 3), (*window, 1, 1, 60 * 1024 - 3)):
+        with pytest.raises(Later) as caught:
+            read(*short)
+        assert caught.value.fault == "N12"
+
+
 @pytest.mark.parametrize("where", DRIPS)
 def test_N12_drip_is_ended_wherever_it_drips(wire: Wire, talk: Callable[..., Talker], where: str) -> None:
     wire.limits = Limits(drip_bytes=60_000, drip_window=0.3)

@@ -557,7 +557,10 @@ def test_C07_a_name_that_somebody_locks_first_is_left_to_him(tmp_path: Path, mon
     part = parts.create(tmp_path / "partial", "key")
     assert len(list((tmp_path / "partial").iterdir())) == 2
     assert part.is_mine()
-    part.close()
+    handles = os.listdir("/proc/self/fd")
+    part.discard()
+    assert len(os.listdir("/proc/self/fd")) == len(handles) - 1
+    assert len(list((tmp_path / "partial").iterdir())) == 1
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,11 @@ def test_N18_encoding_is_refused(wire: Wire) -> None:
     assert wire.receive(PINNED, wire.source("/wrapped.zip"), wire.source()).source == "http /set.zip"
     assert {entry.encoding for entry in wire.log} == {"identity"}
     assert wire.fails(LOOSE, wire.source("/wrapped.zip")).exit_code == Exit.PERSON
+    page = zlib.compress(b"<html><title>Sign in</title></html>")
+    wire.server.site.faults.add(
+        "/set.zip", answer("Content-Encoding: deflate", f"Content-Length: {len(page)}", body=page)
+    )
+    assert wire.fails(LOOSE, wire.source()).fault == "N18", "no library unpacks what the network wraps"
 
 
 def test_N01_chunks_that_end_too_early_are_a_cut(wire: Wire) -> None:

@@ -141,7 +141,7 @@ class Limits:
             connect=_seconds(settings, "AIGIQA_CONNECT_SECONDS", usual.connect),
             silence=_seconds(settings, "AIGIQA_SILENCE_SECONDS", usual.silence),
             drip_window=window,
-            drip_bytes=max(1, round(usual.drip_bytes * window / usual.drip_window)),
+            drip_bytes=round(usual.drip_bytes * window / usual.drip_window),
             retry_after=_seconds(settings, "AIGIQA_BUSY_SECONDS", usual.retry_after),
             connections=_count(settings, "AIGIQA_CONNECTIONS", usual.connections),
         )
