@@ -187,13 +187,14 @@ def drop_tree(path: Path) -> None:
 def walk(path: Path) -> Iterator[tuple[str, list[str], list[str], int]]:
     """Bottom-up: the path below `path` ("" is itself), real folders, all other names, and a handle of each folder.
 
-    A folder that cannot be listed raises its OSError: it is not an empty one.
+    A folder that cannot be listed raises its OSError, which names `path`: it is not an empty one.
     """
+
+    def unlisted(error: OSError) -> None:
+        error.filename = path.name  # what it has is the last name alone, of a folder somewhere below
+        raise error
+
     with _at(path) as (above, top):
-        for place, folders, names, here in os.fwalk(top, topdown=False, onerror=_raised, dir_fd=above):
+        for place, folders, names, here in os.fwalk(top, topdown=False, onerror=unlisted, dir_fd=above):
             links = [name for name in folders if is_link(here, name)]
             yield place[len(top) + 1 :], [name for name in folders if name not in links], [*names, *links], here
-
-
-def _raised(error: OSError) -> None:
-    raise error

@@ -288,5 +288,12 @@ def test_S07_a_folder_that_cannot_be_listed_is_not_empty(place: Path, monkeypatc
         return real(path, *words, **more)
 
     monkeypatch.setattr(os, "open", refused)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError) as unlisted:
         list(folders.walk(place))
+    assert unlisted.value.filename == str(place)
+
+
+def test_an_error_that_names_nothing_stays_as_it_is(place: Path) -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught, folders.named_in(place):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert caught.value.filename is None

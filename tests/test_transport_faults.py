@@ -308,6 +308,16 @@ def test_N28_a_complaint_halves_the_rate_that_was_too_much(monkeypatch: pytest.M
     assert (pace.rate, pace.complaints) == (pytest.approx(51), 0)
 
 
+def test_N28_every_answer_is_told_to_the_pace(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    pace, heard = Pace(QUICK, Limits()), list[tuple[int, str | None]]()
+    monkeypatch.setattr(pace, "heard", lambda _begun, status, after: heard.append((status, after)))
+    wire.server.site.faults.add("/set.zip", Fault(status=429, headers=(("Retry-After", "7"),)))
+    with Session(settings=QUICK, pace=pace) as session:
+        for _ in range(2):
+            session.open(wire.server.url("/set.zip")).close()
+    assert heard == [(429, "7"), (200, None)]
+
+
 def test_N28_who_waits_for_a_turn_hears_complaints_too(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host complained to another worker meanwhile: its wait holds for this one as well."""
     pace, waited = Pace(session.settings, session.limits), list[float]()
