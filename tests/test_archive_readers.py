@@ -371,6 +371,11 @@ def test_a_zip_over_three_disks_is_one_zip(tmp_path: Path, wide: bool, mark: byt
     assert of_disks(tmp_path, disks_of(*MEMBERS, mark=mark, wide=wide)).members == TRUE
 
 
+def test_a_split_zip_with_the_longest_comment(tmp_path: Path) -> None:
+    *others, last = disks_of(*MEMBERS)
+    assert of_disks(tmp_path, [*others, last[:-2] + b"\xff\xff" + bytes(0xFFFF)]).members == TRUE
+
+
 def test_a_directory_on_a_disk_of_its_own(tmp_path: Path) -> None:
     assert of_disks(tmp_path, disks_of(*MEMBERS, [])).members == TRUE
 
@@ -692,6 +697,12 @@ def test_A12_A16_A17_A20_what_the_library_does_not_finish(
     assert caught.value.fault == fault
 
 
+def test_a_mode_without_a_kind_is_a_file(tmp_path: Path) -> None:
+    """As in a zip or a rar: who writes permissions alone means a file."""
+    done = judged(tmp_path / "given", seven_of_kind(0, PNG))
+    assert (done.verdict, done.members) == ("good", hashes({"a.png": PNG})), done.reason
+
+
 def test_A12_a_folder_that_holds_data(tmp_path: Path) -> None:
     """Its attributes say folder, and bytes belong to it all the same."""
     refused(tmp_path, seven_of_kind(stat.S_IFDIR, name="set"), "A07")
@@ -836,6 +847,12 @@ def test_what_a_volume_of_a_rar4_says_of_itself(tmp_path: Path) -> None:
     assert rar_blocks.walk(memory(new)) == rar_blocks.Volume(1, more=True)
     hidden = RAR4 + block4(0x73, 0x81, bytes(6)) + bytes(100)
     assert rar_blocks.walk(memory(hidden)) == rar_blocks.Volume(known=False)
+
+
+def test_N27_what_a_volume_of_a_rar5_says_of_itself() -> None:
+    for number, more in ((0, True), (1, True), (2, False)):
+        volume = rar5(file5("a.png", PNG), volume=number, more=more)
+        assert rar_blocks.walk(memory(volume)) == rar_blocks.Volume(number, more)
 
 
 def test_old_volumes_find_each_other(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ class World:
         for written in done.values():
             content = (self.target / written.to).read_bytes()
             assert (len(content), hashlib.sha256(content).hexdigest()) == (written.bytes, written.sha256)
+            assert (written.width, written.height, written.format) == (0, 0, ""), "nobody asked for a look at it"
         self.untouched()
         return done
 
