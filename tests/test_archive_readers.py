@@ -281,6 +281,13 @@ def test_A17_the_end_counts_what_is_on_its_only_disk(tmp_path: Path) -> None:
         refused(tmp_path, body + directory + end, "A17", "disk")
 
 
+def test_A17_another_end_in_the_head_of_the_last_entry(tmp_path: Path) -> None:
+    """Right behind the mark of the entry, where the version stands."""
+    data = zipped(Zipped(b"a.png"))
+    version = data.index(b"PK\x01\x02") + 4
+    refused(tmp_path, data[:version] + b"PK\x05\x06" + data[version + 4 :], "A17", "parts of another one")
+
+
 def test_A29_programs_are_missed_before_anything_is_unpacked(tmp_path: Path) -> None:
     (tmp_path / "given").write_bytes(zipped(Zipped(b"a.png", method=9)))
     with (tmp_path / "given").open("rb") as stream, pytest.raises(Needed) as caught:
