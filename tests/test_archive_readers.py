@@ -1002,6 +1002,11 @@ def test_A29_a_program_that_does_not_say_its_version_is_not_used(
     assert caught.value.fault == "A29"
 
 
+@pytest.mark.parametrize(("said", "new"), [("4.20", False), ("5.00", True)])
+def test_A29_unrar_knows_both_kinds_of_rar_since_version_5(tmp_path: Path, said: str, new: bool) -> None:
+    assert tools._recent(Opened((), tools={"unrar": script(tmp_path, "unrar", f"echo UNRAR {said}")}), "unrar") is new
+
+
 def carried(
     tmp_path: Path, body: str, *, secret: bool = False, wanted: int = 0, password: str = SECRET
 ) -> dict[int, bytes]:
