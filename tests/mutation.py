@@ -1,6 +1,6 @@
 """Do the tests notice a changed line? One small change at a time in a copy of the package, its tests run, and told.
 
-    python tests/mutation.py store archives transport names redaction --sample 200 --seed 7
+    python tests/mutation.py store archives transport folders names redaction --sample 200 --seed 7
     python tests/mutation.py store/staging:120            every mutant of that line
 
 Rooms and modules are named as below `aigiqa_cli/`. Mutants are chosen by chance among all that there are: comparisons,
