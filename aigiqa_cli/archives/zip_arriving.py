@@ -43,7 +43,7 @@ class Growing:
             if not found.st_nlink:
                 raise Refusal("its download was begun anew", "A17")
             if os.getppid() != self.parent:  # nobody is left who downloads it
-                os._exit(1)
+                raise BrokenPipeError
             time.sleep(_POLL)
 
     def check_tail(self) -> None:
