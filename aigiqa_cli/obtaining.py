@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from aigiqa_cli.errors import DOWN, Exit, Fault, IntegrityFault, PersonNeeded, S
 from aigiqa_cli.installing.supplies import File
 from aigiqa_cli.store import fsync_folder
 from aigiqa_cli.store.ledger import DEAD, Health, is_fresh, read_ledger
-from aigiqa_cli.transport.model import Closed, Page, Received, Wanted
+from aigiqa_cli.transport.model import Closed, Listing, Page, Received, Wanted
 from aigiqa_cli.transport.receive import receive
 from aigiqa_cli.transport.tree import ReceivedTree, receive_tree
 
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 
 
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """Some files of a hub's folder: what is left of its listing. `beside`: an unfinished download of the whole folder
+    is left alone."""
+
+    choose: Callable[[Listing], Listing]
+    beside: bool = False
 
 
 class Obtained:
@@ -42,9 +51,10 @@ class Obtained:
         """The health ledger, as it was when the first mirror was chosen."""
         return read_ledger(self.context.root)
 
-    def file(self, database: Database, asset: Asset, kind: str = "") -> File:
-        """The asset's bytes, from the kept archives or a mirror. Raises a Fault that lists every share."""
-        kept = self._kept(asset)
+    def file(self, database: Database, asset: Asset, kind: str = "", narrowed: Narrowed | None = None) -> File:
+        """The asset's bytes, from the kept archives or a mirror; of a folder those files that `narrowed` leaves.
+        Raises a Fault that lists every share."""
+        kept = self.kept(asset)
         if kept is not None:
             return kept
         if not any(mirror.kind == kind for _, mirror in _offers(database, asset)):
@@ -52,7 +62,7 @@ class Obtained:
         if not to_be_had(asset, kind):
             raise _by_hand(database, asset, kind)
         try:
-            return self._obtained(asset, kind)
+            return self._obtained(asset, kind, narrowed)
         except Fault as fault:
             fault.database = database.id
             if fault.exit_code in (Exit.PERSON, Exit.TEMPORARY, Exit.INTEGRITY):
@@ -68,7 +78,7 @@ class Obtained:
         size = asset.bytes or approximate_bytes(asset.approximate_size)
         plain = asset.format == "zip" and not (asset.volumes or asset.nested or asset.password)
         hosts = automatic(asset, kind, self.health)
-        if not plain or size < early.WORTH or not hosts or self._kept(asset):
+        if not plain or size < early.WORTH or not hosts or self.kept(asset):
             return None
         sources = [mirrors.source(mirror, self.context.session) for mirror in hosts]
         begun = early.begin(self.context, replace(_wanted(asset), flush=keep), sources, database.expect.images[1])
@@ -87,12 +97,12 @@ class Obtained:
         for begun in self._early.values():
             begun.call_off()
 
-    def _obtained(self, asset: Asset, kind: str) -> File:
+    def _obtained(self, asset: Asset, kind: str, narrowed: Narrowed | None) -> File:
         if asset.volumes:
             return self._volumes(asset, kind)
         hosts = automatic(asset, kind, self.health)
         if asset.is_tree:
-            tree = self._tree(asset, hosts)
+            tree = self._tree(asset, hosts, narrowed)
             self.received.append((asset, tree))
             return File(tree.path, tree.source, published_name=asset.published_name, ours=True, unhashed=tree.unhashed)
         one = self._one(asset, hosts)
@@ -129,11 +139,12 @@ class Obtained:
         sources = [mirrors.source(mirror, context.session) for mirror in hosts]
         return receive(wanted, sources, context.root.partial, context.session, context.reporter)
 
-    def _tree(self, asset: Asset, hosts: Sequence[Mirror]) -> ReceivedTree:
+    def _tree(self, asset: Asset, hosts: Sequence[Mirror], narrowed: Narrowed | None) -> ReceivedTree:
         context = self.context
         sources = [mirrors.tree_source(mirror, context.session) for mirror in hosts]
-        wanted = Wanted(asset.published_name, asset.format)
-        return receive_tree(wanted, sources, context.root.partial, context.session, context.reporter)
+        wanted = Wanted(f"{asset.published_name}{', in part' if narrowed and narrowed.beside else ''}", asset.format)
+        choose = narrowed.choose if narrowed else None
+        return receive_tree(wanted, sources, context.root.partial, context.session, context.reporter, choose=choose)
 
     def installed_table(self, database: Database, asset: Asset) -> File | None:
         """A label table that is installed and proven need not be fetched again."""
@@ -146,7 +157,8 @@ class Obtained:
             return None
         return File(path, "installed before", found) if found[0] in asset.accepted else None
 
-    def _kept(self, asset: Asset) -> File | None:
+    def kept(self, asset: Asset) -> File | None:
+        """The asset out of the kept archives, proven; None if it is not there."""
         if asset.volumes:
             kept = [self._kept_bytes(volume.sha256) for volume in asset.volumes]
             paths = [file.path for file in kept if file is not None]

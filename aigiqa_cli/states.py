@@ -27,9 +27,20 @@ class State:
     why: str = ""
 
     def __str__(self) -> str:
-        notes = (("partial", self.partial), ("unpinned", self.unpinned), ("locally accepted", self.local))
+        notes = (
+            (self.share, bool(self.share)),
+            ("partial", self.partial),
+            ("unpinned", self.unpinned),
+            ("locally accepted", self.local),
+        )
         beside = [word for word, true in notes if true]
         return f"{self.word} ({', '.join(beside)})" if beside else self.word
+
+    @property
+    def share(self) -> str:
+        """Of a sample, how many of the images are here: "50 of 2,982 images"; else ""."""
+        record = self.record
+        return f"{record.images:,} of {record.rows:,} images" if record and record.state == SAMPLE else ""
 
     @property
     def present(self) -> bool:

@@ -17,7 +17,7 @@ from aigiqa_cli.errors import IntegrityFault, UsageFault
 from aigiqa_cli.index import COLUMNS, DIMENSIONS
 from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.partitions import load as load_split
-from aigiqa_cli.states import present
+from aigiqa_cli.states import SAMPLE, present
 
 if TYPE_CHECKING:
     import datasets
@@ -87,7 +87,7 @@ class Database:
 
     @property
     def state(self) -> str:
-        """`installed`, `labels` (no images here) or `sample`."""
+        """`installed`, `labels` (no images here) or `sample` (some are here)."""
         return self._record.state
 
     @cached_property
@@ -123,7 +123,8 @@ class Database:
         *,
         unit: bool = False,
     ) -> Tensors:
-        """A map-style `torch.utils.data.Dataset` over the images with a score: each item is a dict of `image`, `score`
+        """A map-style `torch.utils.data.Dataset` over the images with a score, of a sample over those that are here:
+        each item is a dict of `image`, `score`
         (float32 scalar), `image_id`, `prompt`, and `reference` where every image of it has one.
 
         `dimension`: needed where the database has several. `split`: NAME:PART, one part; nothing is all. `transform`
@@ -138,7 +139,8 @@ class Database:
             raise ImportError("to_torch needs PyTorch: pip install 'aigiqa[torch]'") from error
         dimension = self._the_dimension(dimension)
         kind = "score" if unit else "mos"
-        pictures = [one for one in self.images(split=split) if dimension in one.mos]
+        part = self.state == SAMPLE
+        pictures = [one for one in self.images(split=split) if dimension in one.mos and (one.path or not part)]
         self._demand_files(pictures)
         if len(parts := sorted({one.split for one in pictures})) > 1 and split:
             raise UsageFault(

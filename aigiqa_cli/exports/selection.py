@@ -53,11 +53,11 @@ def matching(rows: Iterable[Row], where: str) -> Iterator[Row]:
     A bad expression is a UsageFault at once; one that fails on a value (JSON, overflow) when that row comes.
     Columns have the types of the typed index: an empty number is NULL, an empty text '', an empty extra '{}'.
     """
-    return _filter(rows, where, _read_by(where))
+    return _filter(rows, where, columns_read(where))
 
 
-def _read_by(where: str) -> list[str]:
-    """The columns that the expression reads, after SQLite has compiled it."""
+def columns_read(where: str) -> list[str]:
+    """The columns that the expression reads, after SQLite has compiled it. Raises UsageFault for a bad one."""
     read: set[str] = set()
     refused: list[str] = []
     with closing(_database()) as database:

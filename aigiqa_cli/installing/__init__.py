@@ -13,6 +13,7 @@ from aigiqa_cli.errors import IntegrityFault, MachineFault, TemporaryFault, Usag
 from aigiqa_cli.index import read_rows
 from aigiqa_cli.installing import root_index
 from aigiqa_cli.installing.assembly import Assembly, Kept, Options
+from aigiqa_cli.installing.parts import Part, unproven
 from aigiqa_cli.installing.pictures import Picture, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies
 from aigiqa_cli.reporting import Reporter
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, str, str]
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.ENOSYS)
 
-__all__ = ["File", "Options", "Supplies", "build_aside", "install", "reusable", "root_index"]
+__all__ = ["File", "Options", "Part", "Supplies", "build_aside", "install", "reusable", "root_index"]
 
 
 def install(
@@ -42,15 +43,17 @@ def install(
 ) -> Record:
     """Build, publish and commit one database; the caller holds its lock. Returns the committed record.
 
-    Without containers the images of an installed version of the same asset are kept.
+    Without containers the images of an installed version of the same asset are kept; so they are if the containers
+    bring a part that is added to them.
     """
+    part = options.part or Part(None, keeps=not supplies.containers)
     if options.labels_only and _has_images(root, database):
         options = replace(options, labels_only=False)  # labels alone are asked for; the images are here already
     with (
         machine_faults(f"installing {database.title}", phase="UNPACK", place=root.path),
         staged(root, database.id) as work,
     ):
-        kept = _kept(root, database, work, pictures=not supplies.containers and not options.labels_only)
+        kept = _kept(root, database, work, pictures=part.keeps and not options.labels_only, anew=part.anew)
         record = Assembly(database, manifest, supplies, options, work, reporter, kept=kept).build()
         reporter.phase(f"writing {database.title} to disk", unit="")
         work.publish(record)
@@ -104,9 +107,9 @@ def _has_images(root: Root, database: Database) -> bool:
 
 
 def reusable(root: Root, database: Database) -> Record | None:
-    """The installed version whose images are those of this manifest, if there is one."""
+    """The installed version whose images, all or some, are those of this manifest, if there is one."""
     record = read_record(root, database.id)
-    if record is None or record.state != "installed" or not root.folder(database.id).is_dir():
+    if record is None or not record.images or not root.folder(database.id).is_dir():
         return None
     wanted = {asset.name: asset for asset in database.assets if asset.role in ("images", "references")}
     held = [source for source in record.sources if source.role in ("images", "references")]
@@ -122,9 +125,16 @@ def _still_wanted(source: StoredSource, asset: Asset | None) -> bool:
 
 
 def _kept(
-    root: Root, database: Database, work: Staging, *, pictures: bool, renamed: frozenset[str] = frozenset()
+    root: Root,
+    database: Database,
+    work: Staging,
+    *,
+    pictures: bool,
+    renamed: frozenset[str] = frozenset(),
+    anew: frozenset[str] = frozenset(),
 ) -> Kept:
-    """What the new version takes over from the installed one; only bytes that are still as recorded."""
+    """What the new version takes over from the installed one; only bytes that are still as recorded. `anew`:
+    image_ids of which nothing is taken over."""
     try:
         record = read_record(root, database.id)
     except IntegrityFault:
@@ -137,19 +147,22 @@ def _kept(
         path = folder / file.path
         if file.path.startswith("splits/") and path.is_file() and sha256_file(path) == (file.sha256, file.bytes):
             splits[file.path.partition("/")[2].removesuffix(".csv")] = path.read_bytes()
-    linked = _linked_pictures(folder, record, work, renamed) if pictures and reusable(root, database) else ()
+    left = frozenset(f"images/{image_id}" for image_id in anew)
+    linked = _linked_pictures(folder, record, work, renamed, left) if pictures and reusable(root, database) else ()
     content = content_sha256(file for file in record.files if file.path.startswith(("images/", "references/")))
-    return Kept(linked, splits, record.splits, record.sources, content)
+    return Kept(linked, splits, record.splits, record.sources, content, unproven(record))
 
 
-def _linked_pictures(folder: Path, record: Record, work: Staging, renamed: frozenset[str]) -> tuple[Picture, ...]:
+def _linked_pictures(
+    folder: Path, record: Record, work: Staging, renamed: frozenset[str], left: frozenset[str]
+) -> tuple[Picture, ...]:
     """Link the installed images into the new tree: published files never change, so two names may share one."""
     shapes = _shapes(folder, record)
     pictures = []
     for name in ("images", "references"):
         folders.make(work.tree / name, exist_ok=True)
     for file in record.files:
-        if file.path.startswith(("images/", "references/")):
+        if file.path.startswith(("images/", "references/")) and file.path not in left:
             _link_proven(folder / file.path, work.tree / file.path, file, record.database)
             width, height, kind, flags = shapes.get(file.path) or _shape(folder / file.path)
             other_name = "renamed" in flags or file.path in renamed

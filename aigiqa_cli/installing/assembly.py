@@ -14,7 +14,7 @@ from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
 from aigiqa_cli.index import FLAGS, Row, compact_json, write_rows
-from aigiqa_cli.installing import labelling, matching, nesting, passwords, split_sets, splitting
+from aigiqa_cli.installing import labelling, matching, nesting, parts, passwords, split_sets, splitting
 from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
 from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
 from aigiqa_cli.reporting import Reporter
@@ -35,6 +35,7 @@ class Options:
     require_hashes: bool = False
     password: str = field(default="", repr=False)  # of archives, as the person gave it
     accept: str = ""  # SHA-256 that the person vouches for, from now on
+    part: parts.Part | None = None  # some of the images, added to what is here
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Kept:
     split_notes: dict[str, str] = field(default_factory=dict)
     sources: tuple[StoredSource, ...] = ()
     content: str = ""  # content hash of the installed images
+    unproven: dict[str, str] = field(default_factory=dict)  # path -> SHA-256 of images that came in parts
 
     def sources_of(self, *roles: str) -> list[StoredSource]:
         return [source for source in self.sources if source.role in roles]
@@ -77,12 +79,12 @@ class Assembly:
             archives = self._open(stack)
             members = matching.Members(archives)
             labels = self._labels(archives, members)
-            if self.kept.pictures:
-                self.pictures = {picture.path: picture for picture in self.kept.pictures}
-                self._remember_kept()
-            elif not self.options.labels_only:
+            self.pictures = {picture.path: picture for picture in self.kept.pictures}
+            unpacks = not self.options.labels_only and bool(self.options.part or not self.pictures)
+            if unpacks:
                 self._images(archives, members, labels)
         rows = self._rows(labels)
+        self._remember_images(parts.state(self.database, rows), unpacked=unpacks)
         self._splits(rows)
         return self._finish(labels, rows)
 
@@ -104,7 +106,10 @@ class Assembly:
         return archives
 
     def _labels(self, archives: list[Archive], members: matching.Members) -> rules.Labels:
-        files = labelling.tables_in(self.database, archives, members, self.work.scratch) | self.supplies.tables
+        inside = (
+            labelling.tables_in(self.database, archives, members, self.work.scratch) if not self.options.part else {}
+        )
+        files = inside | self.supplies.tables
         source = labelling.choose_source(self.database, list(files))
         if source is None:
             files = labelling.tables_in(self.database, archives, members, self.work.scratch, whatever=True) | files
@@ -150,7 +155,8 @@ class Assembly:
             self._compare_with_first_use(source, content)
             self._note_unpinned(source)
         self._note_local(source)
-        self.sources.append(source)
+        if source not in self.sources:
+            self.sources.append(source)
 
     def _compare_with_first_use(self, source: StoredSource, content: str) -> None:
         """Where nothing is pinned, what was installed first is: other bytes later are exit 4, not news (N31)."""
@@ -169,12 +175,25 @@ class Assembly:
                     findings=[Finding(self.database.id, source.name, "changed upstream", first.sha256, source.sha256)],
                 )
 
-    def _remember_kept(self) -> None:
+    def _remember_images(self, state: str, *, unpacked: bool) -> None:
+        content = content_sha256(self.pictures.values()) if state == "installed" else ""
+        if self.kept.pictures:
+            self._remember_kept(content)
+        if not unpacked:
+            return
+        for file in self.supplies.containers:
+            self._remember(self.database.assets_of("images")[0].name, file, content)
+        if not self.kept.pictures:
+            proven = all(source.proof for source in self.sources if source.role == "images")
+            told = parts.compare(self.database, self.kept.unproven, self.pictures, proven=proven)
+            self.warnings += [told] if told else []
+
+    def _remember_kept(self, content: str) -> None:
         """The kept images came from where they came from; what vouches for them now, this manifest says."""
-        content = content_sha256(self.pictures.values())
         for former in self.kept.sources_of("images", "references"):
             asset = self.database.asset(former.asset)
-            proof = vouch([asset], former.sha256)[1] or ("content" if content == asset.content_sha256 else "")
+            whole = bool(content) and content == asset.content_sha256
+            proof = vouch([asset], former.sha256)[1] or ("content" if whole else "")
             source = replace(former, proof=proof)
             if not proof:
                 self._note_unpinned(source)
@@ -205,19 +224,20 @@ class Assembly:
     def _note_unpinned(self, source: StoredSource) -> None:
         self._demand_published(source, "as unpinned")
         why = f"no published hash vouches for SHA-256 {source.sha256}" if source.sha256 else "it came as single files"
+        if parts.came_in_parts(source):
+            why = f"its members came without the rest; the whole of it proves them: aigiqa fetch {self.database.id}"
         given = f" ({source.name})" if source.name not in ("", source.asset) else ""
         self.warnings.append(f"{source.asset}{given} is unpinned: {why}")
 
     def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
         unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)
         self.holders |= {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
-        unpacking.run(labels, self.holders)
+        part = self.options.part
+        unpacking.run(labels, self.holders, parts.wanted(labels, part, self.pictures) if part else None)
         for archive in archives:
             archive.settle()
-        self.pictures, self.ignored = unpacking.pictures, unpacking.ignored
-        content = content_sha256(self.pictures.values())
-        for file in self.supplies.containers:
-            self._remember(self.database.assets_of("images")[0].name, file, content)
+        self.pictures |= unpacking.pictures
+        self.ignored = unpacking.ignored
 
     def _rows(self, labels: rules.Labels) -> list[Row]:
         rows: list[Row] = []
@@ -330,7 +350,7 @@ class Assembly:
         partial = len(rows) < self.database.expect.rows[0]
         return Record(
             database=self.database.id,
-            state="installed" if images else "labels",
+            state=parts.state(self.database, rows),
             partial=partial,
             manifest_version=self.database.version,
             manifest_sha256=sha256_bytes(self.manifest),
@@ -344,7 +364,7 @@ class Assembly:
             files=tuple(sorted(self.files, key=lambda file: file.path)),
             rejected=tuple(finding.as_json() for finding in (*labels.rejected, *labels.declared)),
             ignored=self.ignored,
-            warnings=tuple(self.warnings),
+            warnings=tuple(dict.fromkeys(self.warnings)),
             splits=self.split_notes,
         )
 

@@ -17,7 +17,7 @@ from aigiqa_cli.installing.supplies import File, vouch
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database, LabelSource
-    from aigiqa_cli.store import Staging
+    from aigiqa_cli.store import Record, Staging
 
 
 GIVEN = "given by hand"  # the origin of a file that a person named
@@ -104,6 +104,19 @@ def _begins_as_declared(layout: tables.Layout, path: Path) -> bool:
             return next(iter(tables.rows(stream, layout)), None) is not None
     except RefusedInput:
         return False
+
+
+def installed_tables(folder: Path, database: Database, record: Record) -> dict[str, File]:
+    """The label tables in the folder of an installed version, by asset name: those that still are as recorded."""
+    files = {}
+    for asset in database.label_tables:
+        for source in record.sources:
+            path = folder / "labels" / asset.published_name
+            if source.role == "labels" and source.asset == asset.name and path.is_file():
+                found = sha256_file(path)
+                if found == (source.sha256, source.bytes):
+                    files[asset.name] = File(path, source.origin, found, asset.published_name)
+    return files
 
 
 def label_rows(database: Database, source: LabelSource, files: dict[str, File], work: Staging) -> rules.Labels:

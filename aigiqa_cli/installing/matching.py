@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aigiqa_cli.archives import Archive, Member, is_junk
 from aigiqa_cli.patterns import compile_pattern
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 IMAGES, REFERENCES = "images", "references"
+
+
+class Container(Protocol):
+    """What has members: an open archive, a folder, the listing of one."""
+
+    @property
+    def members(self) -> tuple[Member, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,16 @@ class Matches:
     missing: list[str] = field(default_factory=list)
     used: set[Place] = field(default_factory=set)
 
+    def narrowed(self, only: Collection[str]) -> Matches:
+        """Of these targets alone; what is used for others is used still."""
+        found = {target: places for target, places in self.found.items() if target in only}
+        return Matches(found, [target for target in self.missing if target in only], self.used)
+
 
 class Members:
     """All members of all containers, found by the end of their path."""
 
-    def __init__(self, containers: Iterable[Archive]) -> None:
+    def __init__(self, containers: Iterable[Container]) -> None:
         self.places: list[Place] = []
         self.junk = 0
         self._by_name: dict[str, list[Place]] = defaultdict(list)
@@ -71,7 +83,7 @@ class Members:
 def match_images(members: Members, rows: Iterable[LabelRow]) -> Matches:
     """Find the image, and the reference image, of every label row."""
     matches, missing = Matches(), dict[str, None]()  # many rows may have the same reference image
-    for target, patterns in _wanted(rows):
+    for target, patterns in targets(rows):
         if target in matches.found:
             continue
         places = members.first(patterns)
@@ -85,7 +97,8 @@ def match_images(members: Members, rows: Iterable[LabelRow]) -> Matches:
     return matches
 
 
-def _wanted(rows: Iterable[LabelRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def targets(rows: Iterable[LabelRow]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Paths in the tree of images and their references, each with the endings under which containers hold it."""
     for row in rows:
         yield f"{IMAGES}/{row.image_id}", row.find
         if row.reference:

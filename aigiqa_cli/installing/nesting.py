@@ -32,6 +32,11 @@ def inner_name(path: Path) -> str:
     return path.name.partition("-")[2]
 
 
+def is_packed(name: str) -> bool:
+    """Is it called like an archive?"""
+    return name.lower().endswith(SUFFIXES)
+
+
 def inner_members(database: Database, archive: Archive) -> list[Member]:
     """The members that are archives to be opened: those that the manifest names, else all, if there are no images of
     the database beside them. Of a hub's folder always all.
@@ -42,7 +47,7 @@ def inner_members(database: Database, archive: Archive) -> list[Member]:
     named = [m for m in members if any(m.name == ending or m.name.endswith("/" + ending) for ending in endings)]
     if named:
         return named
-    packed = [member for member in members if member.name.lower().endswith(SUFFIXES)]
+    packed = [member for member in members if is_packed(member.name)]
     volumes = [member.name for member in members if is_volume_name(member.name.rpartition("/")[2])]
     if archive.kind == "download" or not (packed or volumes):
         return packed

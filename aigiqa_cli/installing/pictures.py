@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,9 @@ class Unpacking:
     _pointers: Counter[Archive] = field(default_factory=Counter)
     _copies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def run(self, labels: Labels, table_holders: set[str]) -> None:
-        """Write every picture. `table_holders` are containers that are useful because of a label table in them.
+    def run(self, labels: Labels, table_holders: set[str], only: Collection[str] | None = None) -> None:
+        """Write every picture, or `only` those with these paths in the tree. `table_holders` are containers that are
+        useful because of a label table in them.
 
         Raises RefusedInput for a container that holds nothing of this database, IntegrityFault if pictures are
         missing, no images, or there twice with different bytes.
@@ -69,9 +70,13 @@ class Unpacking:
         optional = {f"{IMAGES}/{row.image_id}" for row in labels.unlabelled}
         matches.missing = [target for target in matches.missing if target not in optional]
         self._refuse_foreign(matches, table_holders)
-        self._refuse_part_of_labels(labels)
-        self._check_complete(matches)
+        if only is None:
+            self._refuse_part_of_labels(labels)
+            self._check_complete(matches)
         self.ignored = len(self.members.places) - len(matches.used) + self.members.junk
+        if only is not None:
+            matches = matches.narrowed(only)
+            self._check_part(matches, only)
         targets = {place: target for target, places in matches.found.items() for place in places}
         plan = self._plan(matches)
         total = sum(order.member.bytes for orders in plan for order in orders)
@@ -201,6 +206,25 @@ class Unpacking:
                     self.database.id, t, "missing", "an image" if t.startswith(IMAGES) else "a reference image", "none"
                 )
                 for t in matches.missing[:MAX_LISTED]
+            ],
+        )
+
+    def _check_part(self, matches: Matches, only: Collection[str]) -> None:
+        spare = max(0, self.database.expect.rows[0] - self.database.expect.images[0])
+        images = [target for target in matches.missing if target.startswith(IMAGES)]
+        if len(images) <= spare and images == matches.missing:
+            return
+        names = ", ".join(target.partition("/")[2] for target in matches.missing[:MAX_NAMED])
+        more = " ..." if len(matches.missing) > MAX_NAMED else ""
+        raise IntegrityFault(
+            f"{', '.join(archive.name for archive in self.archives)} lacks {len(matches.missing):,} of the "
+            f"{len(only):,} files of {self.database.title} that are wanted: {names}{more}",
+            hint=f"expected: {self._expected_archive()}",
+            fault="A25",
+            database=self.database.id,
+            phase="IMAGES",
+            findings=[
+                Finding(self.database.id, t, "missing", "an image", "none") for t in matches.missing[:MAX_LISTED]
             ],
         )
 

@@ -91,12 +91,20 @@ def _overlap(kind: str, a: Side, b: Side) -> Overlap:
         why = "no prompt is known" if kind == "prompt" else "the images are not here"
         return Overlap(None, known_a=known[0], known_b=known[1], why=why)
     both = set(keys[0]) & set(keys[1]) - {""}
+    if kind == "bytes" and not both and (why := _why_unknown(a, b, known)):
+        return Overlap(None, known_a=known[0], known_b=known[1], why=why)
     touched = [
         [row["image_id"] for row, its in zip(side.rows, own, strict=True) if its in both]
         for side, own in zip((a, b), keys, strict=True)
     ]
     examples = _examples(both, keys, a, b)
     return _counted(touched[0], touched[1], a, b, (known[0], known[1]), examples, len(both))
+
+
+def _why_unknown(a: Side, b: Side, known: Sequence[int]) -> str:
+    """Where nothing is shared as far as is known, nothing is said of images that are not here."""
+    images = len(a.rows) + len(b.rows)
+    return f"only {sum(known):,} of {images:,} images are here" if sum(known) < images else ""
 
 
 def _known(kind: str, side: Side, keys: Sequence[str]) -> int:
@@ -144,6 +152,8 @@ def _near(a: Side, b: Side) -> Overlap:
     if not all(hashes):
         return Overlap(None, known_a=len(hashes[0]), known_b=len(hashes[1]), why="the images are not here")
     pairs = near.pairs(hashes[0], hashes[1])
+    if not pairs and (why := _why_unknown(a, b, [len(hashes[0]), len(hashes[1])])):
+        return Overlap(None, known_a=len(hashes[0]), known_b=len(hashes[1]), why=why)
     examples = tuple(
         (f"{distance} of {near.BITS} bits differ", one, other) for one, other, distance in pairs[:EXAMPLES]
     )

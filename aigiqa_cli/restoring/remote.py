@@ -17,7 +17,7 @@ from aigiqa_cli.restoring.bench import Bench, Lost
 from aigiqa_cli.restoring.members import matches, take
 from aigiqa_cli.store.ledger import read_ledger
 from aigiqa_cli.transport.model import Again, Leaf, Listing, Request, Source, TreeSource, Wanted
-from aigiqa_cli.transport.ranges import RemoteFile, Span
+from aigiqa_cli.transport.ranges import RemoteFile
 from aigiqa_cli.transport.receive import receive
 from aigiqa_cli.transport.tree import listed, receive_tree
 
@@ -82,30 +82,13 @@ def from_zip(bench: Bench, about: Wanted, source: Source, wanted: Sequence[Lost]
 
 def _in_parts(bench: Bench, about: Wanted, remote: RemoteFile, wanted: Sequence[Lost]) -> None:
     tail = remote.tail(TAIL)
-    with ArchiveElsewhere(remote.length, _supplier(remote, tail), bench.work.folder, about.name) as archive:
+    with ArchiveElsewhere(remote.length, partial(remote.supply, tail), bench.work.folder, about.name) as archive:
         if nesting.inner_members(bench.present, archive):
             raise OnlyWhole(f"{about.name} holds archives, which are read only as a whole", fault="A11")
         found = matches([archive], wanted)
         if _mostly([lost for lost, _ in found], remote.length):
             raise OnlyWhole(f"most of {about.name} is needed, so it is fetched as a whole", fault="S10")
         take(bench, [archive], found, RANGES, remote.source.label, archive.costs)
-
-
-def _supplier(remote: RemoteFile, tail: bytes) -> Callable[[Sequence[Span], Callable[[int, bytes], None]], None]:
-    """What brings parts of the file: its tail is here already."""
-    begin_of_tail = remote.length - len(tail)
-
-    def bring(spans: Sequence[Span], put: Callable[[int, bytes], None]) -> None:
-        missing = []
-        for begin, end in spans:
-            if end > begin_of_tail:
-                at = max(begin, begin_of_tail)
-                put(at, tail[at - begin_of_tail : end - begin_of_tail])
-            if begin < begin_of_tail:
-                missing.append((begin, min(end, begin_of_tail)))
-        remote.fetch(missing, put)
-
-    return bring
 
 
 def _from_tree(bench: Bench, asset: Asset, tree: TreeSource, wanted: Sequence[Lost]) -> None:

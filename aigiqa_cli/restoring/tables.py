@@ -8,7 +8,7 @@ from typing import Final
 from aigiqa_cli import rules
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.installing import File
-from aigiqa_cli.installing.labelling import choose_source
+from aigiqa_cli.installing.labelling import choose_source, installed_tables
 from aigiqa_cli.installing.matching import IMAGES, REFERENCES
 from aigiqa_cli.obtaining import Obtained
 from aigiqa_cli.restoring.bench import Bench
@@ -42,15 +42,7 @@ def restore(bench: Bench) -> None:
 
 def installed(bench: Bench) -> dict[str, File]:
     """The label tables of the installed version, by asset name; they are as recorded."""
-    folder = bench.context.root.folder(bench.name)
-    files = {}
-    for source in bench.record.sources:
-        if source.role == LABELS and source.asset in {asset.name for asset in bench.recorded.assets}:
-            name = bench.recorded.asset(source.asset).published_name
-            path = folder / LABELS / name
-            if path.is_file() and f"{LABELS}/{name}" not in bench.lost:
-                files[source.asset] = File(path, source.origin, (source.sha256, source.bytes), name)
-    return files
+    return installed_tables(bench.context.root.folder(bench.name), bench.recorded, bench.record)
 
 
 def find(bench: Bench) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli import mirrors
 from aigiqa_cli.context import Context
-from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Exit, Fault, IntegrityFault, MachineFault
-from aigiqa_cli.installing import File, Options, Supplies, accepting, install, reusable, root_index
+from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.errors import Exit, Fault, IntegrityFault, MachineFault, UsageFault
+from aigiqa_cli.installing import File, Options, Part, Supplies, accepting, install, reusable, root_index
+from aigiqa_cli.installing.labelling import installed_tables
+from aigiqa_cli.installing.parts import is_whole
 from aigiqa_cli.installing.splitting import split_assets
 from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares, to_be_had
-from aigiqa_cli.states import DAMAGED, INSTALLED, State, state_of
+from aigiqa_cli.states import DAMAGED, State, present, state_of
 from aigiqa_cli.store import Record, heal, locked, read_record
 from aigiqa_cli.store.ledger import read_ledger
+from aigiqa_cli.subsets import Order, Selection, bring, choose, only_missing
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
@@ -36,6 +40,7 @@ class Request:
     force: bool = False
     password: str = field(default="", repr=False)  # of the archives
     accept: str = ""  # SHA-256 that the person vouches for, from now on
+    selection: Selection = field(default_factory=Selection)  # of the images; what is here stays
     rebuild: bool = False  # build everything anew but the images, if those of the installed version fit
 
 
@@ -50,6 +55,7 @@ class Fetched:
     changed: bool
     plan: tuple[dict[str, Any], ...] = ()
     left_out: tuple[str, ...] = ()
+    chosen: int | None = None  # images of the selection, where there is one
 
     @property
     def record(self) -> Record | None:
@@ -70,12 +76,57 @@ def fetch(context: Context, database: Database, request: Request) -> Fetched:
     context.root.prepare()
     with locked(context.root, database.id, context.reporter):
         heal(context.root, database.id)
+        if request.selection:
+            return _fetch_part(context, database, request)
         if not (request.force or request.rebuild) and _satisfied(context, database, request):
-            if root_index.check(context.root):  # a run may have been killed after its commit, before the root index
-                root_index.rebuild(context.root, context.reporter)
+            _mend_root_index(context)
             return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=False)
         left_out = tuple(_install(context, database, request))
     return Fetched(database.id, folder, state_of(context.root, database.id, database), changed=True, left_out=left_out)
+
+
+def _fetch_part(context: Context, database: Database, request: Request) -> Fetched:
+    """The labels first, by an install of their own: they say which images are wanted. Then just these, added to what
+    is here."""
+    left_out: list[str] = []
+    labels = replace(request, labels_only=True, selection=Selection(), force=False)
+    changed = not _satisfied(context, database, labels)
+    if changed:
+        left_out = _install(context, database, labels)
+    record = present(context.root, database.id)
+    chosen = choose(context.root, record, request.selection)
+    missing = chosen if request.force else _missing(record, chosen)
+    if request.force and is_whole(record):
+        raise UsageFault(
+            f"{database.title} is installed whole: a part of it fetched anew would be less proven than it is",
+            hint=f"aigiqa verify --repair {database.id}, or all of it: aigiqa fetch --force {database.id}",
+            database=database.id,
+            phase="PLAN",
+        )
+    if missing and len(chosen) == record.rows:
+        _install(context, database, replace(request, selection=Selection()))
+    elif missing:
+        order = Order(
+            context, database, record, chosen, missing, request.force, request.mirror, request.password,
+            request.require_hashes,
+        )  # fmt: skip
+        bring(order, keep_archives=request.keep_archives)
+    elif not changed:
+        _mend_root_index(context)
+    state = state_of(context.root, database.id, database)
+    folder = str(context.root.folder(database.id))
+    return Fetched(database.id, folder, state, changed or bool(missing), (), tuple(left_out), len(chosen))
+
+
+def _missing(record: Record, chosen: Sequence[str]) -> list[str]:
+    here = {file.path for file in record.files}
+    return [image_id for image_id in chosen if f"images/{image_id}" not in here]
+
+
+def _mend_root_index(context: Context) -> None:
+    """A run may have been killed after its commit, before the root index."""
+    if root_index.check(context.root):
+        root_index.rebuild(context.root, context.reporter)
 
 
 def _satisfied(context: Context, database: Database, request: Request) -> bool:
@@ -86,7 +137,7 @@ def _satisfied(context: Context, database: Database, request: Request) -> bool:
         return False
     if record.manifest_sha256 != sha256_bytes(context.manifest_bytes(database.id)):
         return False
-    if not request.labels_only and record.state != INSTALLED:
+    if not request.labels_only and not is_whole(record):
         return False
     unproven = (*record.unpinned, *record.local)
     if request.require_hashes and unproven:
@@ -116,11 +167,15 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     if not needed and not request.labels_only:
         _add_tables_from_inside(context, database, supplies)
     left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
-    if not _installed_while_arriving(obtained, database, needed, supplies, request):
-        for asset in needed:
+    rest = _rest_of_a_folder(obtained, database, needed, supplies, request)
+    if rest is not None or not _installed_while_arriving(obtained, database, needed, supplies, request):
+        for asset in needed if rest is None else ():
             file = _obtain(obtained, database, asset, request)
             supplies.containers.append(replace(file, password=request.password))
-        options = Options(request.labels_only, request.require_hashes)
+        if rest is not None:
+            supplies.containers.append(rest)
+        part = None if rest is None else Part(None)
+        options = Options(request.labels_only, request.require_hashes, part=part)
         try:
             install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
         except IntegrityFault as fault:
@@ -161,6 +216,23 @@ def _installed_while_arriving(
     return True
 
 
+def _rest_of_a_folder(
+    obtained: Obtained, database: Database, needed: list[Asset], supplies: Supplies, request: Request
+) -> File | None:
+    """Of a hub's folder of which some images are here the others; None where it has to come whole, or does not come."""
+    record = reusable(obtained.context.root, database)
+    if request.force or record is None or [asset.is_tree for asset in needed] != [True]:
+        return None
+    narrowed = only_missing(database, supplies.tables, record)
+    try:
+        return obtained.file(database, needed[0], request.mirror, narrowed) if narrowed else None
+    except Fault as fault:
+        if fault.exit_code not in (Exit.PERSON, Exit.INTEGRITY):
+            raise
+        obtained.context.reporter.note(fault.message)
+        return None
+
+
 def _add_tables(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> None:
     """The label tables come first: they are small, and without them the images are worth nothing."""
     supplies.tables |= label_tables(
@@ -174,18 +246,16 @@ def _add_tables(obtained: Obtained, database: Database, supplies: Supplies, requ
 def _add_tables_from_inside(context: Context, database: Database, supplies: Supplies) -> None:
     """Tables that are published only inside the image archive, which is not opened again: as they are installed."""
     record = read_record(context.root, database.id)
-    for source in record.sources if record else ():
-        asset = next((a for a in database.label_tables if a.name == source.asset and not a.mirrors), None)
-        path = context.root.folder(database.id) / "labels" / (asset.published_name if asset else "")
-        if asset is not None and path.is_file() and (found := sha256_file(path))[0] == source.sha256:
-            supplies.tables.setdefault(asset.name, File(path, source.origin, found, asset.published_name))
+    tables = installed_tables(context.root.folder(database.id), database, record) if record else {}
+    supplies.tables = {n: file for n, file in tables.items() if not database.asset(n).mirrors} | supplies.tables
 
 
 def _archives_needed(context: Context, database: Database, request: Request) -> list[Asset]:
     """The image assets, unless the installed images are those of this manifest."""
     if request.labels_only:
         return []
-    if not request.force and reusable(context.root, database):
+    record = None if request.force else reusable(context.root, database)
+    if record is not None and (is_whole(record) or request.rebuild):
         return []
     return list(database.assets_of("images", "references"))
 
@@ -265,11 +335,14 @@ def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, requ
 
 def _plan(context: Context, database: Database, request: Request) -> list[dict[str, Any]]:
     """What a fetch would download, from where, and how large it is."""
-    if not request.force and _satisfied(context, database, request):
+    first = replace(request, labels_only=True, selection=Selection()) if request.selection else request
+    here = not first.force and _satisfied(context, database, first)
+    count = _planned_images(context, database, request, labels_here=here) if request.selection else None
+    if here and not count:
         return []
-    sources = label_sources(database, labels_only=request.labels_only, require_hashes=request.require_hashes)[:1]
-    needed = [database.asset(name) for source in sources for name in source.needs if database.asset(name).mirrors]
-    needed += _archives_needed(context, database, request)
+    sources = label_sources(database, labels_only=first.labels_only, require_hashes=request.require_hashes)[:1]
+    tables = [] if here else [database.asset(name) for source in sources for name in source.needs]
+    needed = [asset for asset in tables if asset.mirrors] + _archives_needed(context, database, request)
     if request.splits:
         needed += [asset for split in database.splits for asset in split_assets(split)]
     known = read_ledger(context.root)
@@ -277,8 +350,7 @@ def _plan(context: Context, database: Database, request: Request) -> list[dict[s
         {
             "asset": asset.name,
             "role": asset.role,
-            "bytes": asset.size,
-            "approximate_size": asset.approximate_size if asset.size is None else "",
+            **_planned_size(database, asset, count),
             "sha256": asset.sha256 or None,
             "mirrors": [
                 mirrors.label(mirror) for part in asset.parts for mirror in automatic(part, request.mirror, known)
@@ -287,3 +359,20 @@ def _plan(context: Context, database: Database, request: Request) -> list[dict[s
         }
         for asset in needed
     ]
+
+
+def _planned_images(context: Context, database: Database, request: Request, *, labels_here: bool) -> int:
+    """How many images a selection would bring; as many as it may be where the labels do not tell yet."""
+    if labels_here:
+        record = present(context.root, database.id)
+        chosen = choose(context.root, record, request.selection)
+        return len(chosen if request.force else _missing(record, chosen))
+    wished = request.selection
+    bounds = [wished.sample, None if wished.images is None else len(wished.images), database.expect.images[1]]
+    return min(bound for bound in bounds if bound is not None)
+
+
+def _planned_size(database: Database, asset: Asset, count: int | None) -> dict[str, Any]:
+    if count is None or asset.role not in ("images", "references"):
+        return {"bytes": asset.size, "approximate_size": asset.approximate_size if asset.size is None else ""}
+    return {"bytes": None, "approximate_size": f"{count:,} of {database.expect.images[1]:,} images"}

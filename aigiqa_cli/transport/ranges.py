@@ -138,6 +138,18 @@ class RemoteFile:
             finally:
                 pace.stopped.set()
 
+    def supply(self, tail: bytes, spans: Sequence[Span], put: Put) -> None:
+        """`fetch`, but for what lies in the `tail`, which is here already."""
+        begin_of_tail = self.length - len(tail)
+        missing = []
+        for begin, end in spans:
+            if end > begin_of_tail:
+                at = max(begin, begin_of_tail)
+                put(at, tail[at - begin_of_tail : end - begin_of_tail])
+            if begin < begin_of_tail:
+                missing.append((begin, min(end, begin_of_tail)))
+        self.fetch(missing, put)
+
     def _work(self, pace: Pace, following: Callable[[], Span | None], put: Put) -> None:
         about = self._session
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +68,10 @@ def receive_tree(
     reporter: Reporter,
     *,
     connections: int = CONNECTIONS,
+    choose: Callable[[Listing], Listing] | None = None,
 ) -> ReceivedTree:
-    """All files of the tree `wanted`, each as far proven as its host states length and hash.
+    """All files of the tree `wanted`, each as far proven as its host states length and hash. Of a listing that has
+    been judged `choose` may leave some files.
 
     Files that an earlier run finished are not asked for again. Raises as `receive` does; RefusedInput for a listing
     with names that cannot become files. What has arrived stays for the next run.
@@ -81,7 +83,7 @@ def receive_tree(
             if failures:
                 reporter.note(session.redact(f"{wanted.name}: {failures[-1][1].message}; trying {source.label}"))
             try:
-                return _from(source, wanted, held, session, reporter, connections)
+                return _from(source, wanted, held, session, reporter, connections, choose)
             except MachineFault:
                 raise
             except Fault as fault:
@@ -93,11 +95,18 @@ def receive_tree(
 
 
 def _from(
-    source: TreeSource, wanted: Wanted, held: Shelf, session: Session, reporter: Reporter, connections: int
+    source: TreeSource,
+    wanted: Wanted,
+    held: Shelf,
+    session: Session,
+    reporter: Reporter,
+    connections: int,
+    choose: Callable[[Listing], Listing] | None,
 ) -> ReceivedTree:
     """The whole tree from one host."""
     reporter.phase(f"listing {wanted.name} at {source.label}", unit="")
     listing = listed(source, session)
+    listing = choose(listing) if choose else listing
     with disk.machine(held.folder, None):
         held.keep_only({leaf.path for leaf in listing.leaves})
         missing = [leaf for leaf in listing.leaves if not held.holds(leaf, source.label)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,17 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aigiqa_cli.cli import clipboard, explaining
-from aigiqa_cli.cli.commands.options import Accept, Password, complete_ids
+from aigiqa_cli.cli.commands.options import STDIN, Accept, Password, complete_ids
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes, size_in_words
 from aigiqa_cli.errors import Fault, UsageFault
 from aigiqa_cli.installing import Options
 from aigiqa_cli.steps.fetch import Fetched, Request
 from aigiqa_cli.steps.fetch import fetch as fetch_one
+from aigiqa_cli.subsets import Selection
 
 if TYPE_CHECKING:
     from aigiqa_cli.installing.recognising import Given
     from aigiqa_cli.manifest.models import Database
+
+_PART = "Part of a database"
+_LONGEST_LIST = 64 << 20  # bytes of names
 
 Words = Annotated[
     list[str] | None,
@@ -44,6 +49,18 @@ def fetch(
         str, typer.Option(metavar="DIR", help="Where only a person can download: wait for the file in this folder.")
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Install again even if all is here.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="So many images, drawn by --seed.", rich_help_panel=_PART)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", help="Of --sample; 0. The same draws the same.", rich_help_panel=_PART)
+    ] = None,
+    where: Annotated[
+        str, typer.Option(metavar="SQL", help="Images whose labels fit, as in export.", rich_help_panel=_PART)
+    ] = "",
+    images: Annotated[
+        str, typer.Option(metavar="FILE", help="Images named there, one a line; - is stdin.", rich_help_panel=_PART)
+    ] = "",
     password: Password = "",
     accept: Accept = "",
 ) -> Answer:
@@ -52,11 +69,18 @@ def fetch(
     Run again after an interruption, it goes on where it stopped; if all is here, it does nothing. Where only links
     are left that a person must open, it shows each with its code and the exact next command (exit 3).
 
+    --sample, --where and --images, alone or together, bring all labels and just these images, added to those that are
+    here; a plain fetch brings the rest. What comes in parts of an archive is unpinned until the whole of it is here.
+
     Examples:
 
         aigiqa fetch DB
 
         aigiqa fetch DB --labels-only
+
+        aigiqa fetch DB --sample 50 --where "mos_quality > 2"
+
+        aigiqa export DB --columns image_id | tail -5 | aigiqa fetch DB --images -
 
         aigiqa fetch DB --mirror baidu --watch ~/Downloads
 
@@ -68,8 +92,13 @@ def fetch(
     chosen = list(desk.context.catalogue.entries) if all_ else [database.id for database in desk.databases(words)]
     if accept and len(chosen) != 1:
         raise UsageFault("bytes are accepted for one database at a time", hint="name it", phase="PLAN")
+    if seed is not None and sample is None:
+        raise UsageFault("--seed goes with --sample", hint="say how many: --sample N", phase="PLAN")
+    selection = Selection(_names(images, len(chosen)), where, sample, seed or 0)
+    if selection and labels_only:
+        raise UsageFault("--labels-only brings no images, so none can be chosen", hint="leave it out", phase="PLAN")
     request = Request(
-        labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force, password, accept=accept
+        labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force, password, accept, selection
     )
     results: dict[str, Fetched] = {}
 
@@ -82,6 +111,30 @@ def fetch(
     outcomes = desk.each(chosen, work)
     partial = any(fetched.left_out for fetched in results.values())
     return Answer(outcomes=outcomes, partial=partial, show=lambda terminal: _show(terminal, results, outcomes))
+
+
+def _names(word: str, databases: int) -> tuple[str, ...] | None:
+    """The names in a file, or on stdin: one a line, empty lines left out; None without a file."""
+    if not word:
+        return None
+    if databases > 1:
+        raise UsageFault("--images names images of one database", hint="name one database", phase="PLAN")
+    try:
+        if word == STDIN:
+            data = sys.stdin.buffer.read(_LONGEST_LIST + 1) if sys.stdin else b""
+        else:
+            with Path(word).expanduser().open("rb") as stream:
+                data = stream.read(_LONGEST_LIST + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageFault(f"{word} cannot be read: {error.strerror}", hint="check the path", phase="PLAN") from error
+    except UnicodeDecodeError as error:
+        raise UsageFault(f"{word} is no UTF-8 text", hint="one name of an image a line", phase="PLAN") from error
+    names = tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not names or len(data) > _LONGEST_LIST:
+        problem = "names no image" if not names else f"is longer than {_LONGEST_LIST:,} bytes"
+        raise UsageFault(f"{word} {problem}", hint="one name of an image a line", phase="PLAN")
+    return names
 
 
 def _fetched(desk: Desk, database: Database, request: Request, folder: Path | None) -> Fetched:
@@ -142,6 +195,7 @@ def describe(fetched: Fetched) -> dict[str, Any]:
         "changed": fetched.changed,
         "rows": record.rows if record else None,
         "images": record.images if record else None,
+        "chosen": fetched.chosen,
         "unpinned": list(record.unpinned) if record else [],
         "locally_accepted": list(record.local) if record else [],
         "warnings": list(record.warnings) if record else [],
