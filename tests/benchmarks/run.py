@@ -1,7 +1,7 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only import|fetch|verify|startup|bootstrap|export|gallery|tree|peers] [--runs N] [--json PATH]
-                                   [--megabytes 1000] [--work FOLDER] [--strict]
+    python tests/benchmarks/run.py [--only NAME] [--runs N] [--json PATH] [--megabytes 1000]
+                                   [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
 command that fails always does. The tree and the peers (what they do after a kill,
@@ -27,6 +27,7 @@ import gallery
 import import_
 import material
 import measure
+import part
 import peers
 import startup
 import tree
@@ -37,6 +38,7 @@ from measure import Row
 BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "import": import_.rows,
     "fetch": fetch.rows,
+    "part": part.rows,
     "verify": verify.rows,
     "startup": startup.rows,
     "bootstrap": bootstrap.rows,
