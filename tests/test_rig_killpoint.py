@@ -18,6 +18,7 @@ from rigs import Rig
 
 Prepare = Callable[[Local], None]
 FETCH, FORCE = ("fetch", NAME), ("fetch", NAME, "--force")
+SMALL, LARGER = ("fetch", NAME, "--sample", "3"), ("fetch", NAME, "--sample", "9")
 SEEN = tracing.expression((*tracing.MAKING, *tracing.OPENING))
 
 
@@ -27,6 +28,10 @@ def nothing(here: Local) -> None:
 
 def installed(here: Local) -> None:
     here.nursery(*FETCH, code=0)
+
+
+def sampled(here: Local) -> None:
+    here.nursery(*SMALL, code=0)
 
 
 def litter(here: Local) -> None:
@@ -44,11 +49,13 @@ def litter(here: Local) -> None:
 SCENES: dict[str, tuple[Prepare, tuple[str, ...], tuple[str, ...]]] = {
     "install": (nothing, FETCH, FETCH),
     "reinstall": (installed, FORCE, FETCH),
+    "part": (nothing, LARGER, LARGER),
+    "more": (sampled, LARGER, LARGER),
     "remove": (installed, ("remove", NAME), ("remove", NAME)),
     "gc": (litter, ("gc",), ("gc",)),
 }
-SHARES = {"install-command": 0.25, "install-worker": 0.125, "reinstall-command": 0.25, "reinstall-worker": 0.125,
-          "remove-command": 0.125, "gc-command": 0.125}  # fmt: skip
+SHARES = {"install-command": 0.125, "install-worker": 0.125, "reinstall-command": 0.125, "reinstall-worker": 0.125,
+          "part-command": 0.125, "more-command": 0.125, "remove-command": 0.125, "gc-command": 0.125}  # fmt: skip
 
 
 def points_of(here: Local, words: tuple[str, ...], process: str) -> list[tracing.Call]:

@@ -18,7 +18,7 @@ from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources,
 from aigiqa_cli.states import DAMAGED, State, present, state_of
 from aigiqa_cli.store import Record, heal, locked, read_record
 from aigiqa_cli.store.ledger import read_ledger
-from aigiqa_cli.subsets import Order, Selection, bring, choose, only_missing
+from aigiqa_cli.subsets import Selection, choose
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database
@@ -88,6 +88,8 @@ def fetch(context: Context, database: Database, request: Request) -> Fetched:
 def _fetch_part(context: Context, database: Database, request: Request) -> Fetched:
     """The labels first, by an install of their own: they say which images are wanted. Then just these, added to what
     is here."""
+    from aigiqa_cli.subsets.bringing import Order, bring
+
     left_out: list[str] = []
     labels = replace(request, labels_only=True, selection=Selection(), force=False)
     changed = not _satisfied(context, database, labels)
@@ -223,6 +225,8 @@ def _rest_of_a_folder(
     record = reusable(obtained.context.root, database)
     if request.force or record is None or [asset.is_tree for asset in needed] != [True]:
         return None
+    from aigiqa_cli.subsets.tree import only_missing
+
     narrowed = only_missing(database, supplies.tables, record)
     try:
         return obtained.file(database, needed[0], request.mirror, narrowed) if narrowed else None

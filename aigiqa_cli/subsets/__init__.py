@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from aigiqa_cli.subsets.bringing import Order, bring
 from aigiqa_cli.subsets.choosing import Selection, choose
-from aigiqa_cli.subsets.tree import only_missing
 
-__all__ = ["Order", "Selection", "bring", "choose", "only_missing"]
+__all__ = ["Selection", "choose"]

@@ -114,9 +114,10 @@ def _bring(order: Order) -> None:
     elif not to_be_had(asset, order.kind) or _better_whole(order, asset):
         order.install(_with_password(_obtained_whole(order, asset), order), order.whole_part)
     elif order.require_hashes:
+        proven = f"the whole of it is proven: {_whole(order)} --require-hashes"
         raise IntegrityFault(
             f"no published hash vouches for single images of {asset.published_name}, and --require-hashes is given",
-            hint=f"the whole of it is proven: {_whole(order)} --require-hashes" if asset.accepted else "",
+            hint=proven if asset.accepted else "leave --require-hashes out to install them as unpinned",
             fault="M10",
             phase="PLAN",
         )

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import UsageFault
-from aigiqa_cli.exports.selection import columns_read, matching
 from aigiqa_cli.index import Row
 from aigiqa_cli.installing import root_index
-from aigiqa_cli.partitions import Names
 from aigiqa_cli.store import Record, Root
 
 MAX_NAMED = 3
@@ -38,6 +36,8 @@ def choose(root: Root, record: Record, selection: Selection) -> list[str]:
     machine, and part of every larger sample by the same seed. Raises UsageFault for names that are not known, for an
     expression that cannot be used or asks what only the files tell, and where nothing is left.
     """
+    from aigiqa_cli.exports.selection import matching  # with all of SQLite, which a plain fetch need not wait for
+
     rows: list[Row] = list(root_index.rows(root, [record]))
     if selection.images is not None:
         named = _named(record.database, rows, selection.images)
@@ -64,6 +64,8 @@ def _draw(seed: int, image_id: str) -> str:
 
 
 def _named(database: str, rows: Sequence[Row], words: Sequence[str]) -> set[str]:
+    from aigiqa_cli.partitions.naming import Names
+
     names = Names(rows)
     found = {word: names.find(word) for word in words}
     unknown = [word for word, image in found.items() if image is None]
@@ -83,6 +85,8 @@ def _named(database: str, rows: Sequence[Row], words: Sequence[str]) -> set[str]
 
 def _refuse_what_files_tell(database: str, where: str) -> None:
     """Of images that are not here yet these columns are empty: the answer would depend on what is here already."""
+    from aigiqa_cli.exports.selection import columns_read
+
     asked = sorted(_OF_FILES.intersection(columns_read(where)))
     if asked:
         raise UsageFault(
