@@ -364,6 +364,17 @@ def test_N31_later_bytes_are_others(plant: Callable[..., Grove], members: dict[s
     assert grove.images() == [3], "nothing was replaced"
 
 
+def test_N31_parts_of_two_archives_are_not_added_up(plant: Callable[..., Grove], members: dict[str, bytes]) -> None:
+    grove = plant(pinned=False)
+    grove.fetch("--where", "row = 3")
+    for site in (grove.first, grove.second):
+        site.put("/grove.zip", packed(members | {"grove/pictures/003.png": picture("a smaller one")[:-1]}))
+    error = grove.fault("--where", "row = 4", code=4)
+    assert (error["fault"], error["hint"]) == ("N31", "all of it, to be compared: aigiqa fetch grove")
+    assert grove.images() == [3]
+    grove.run("verify", "grove", code=0)
+
+
 def test_proven_bytes_replace_unproven_ones(plant: Callable[..., Grove], members: dict[str, bytes]) -> None:
     """A mirror that lies about single members cannot lie about the whole."""
     name = "grove/pictures/003.png"
@@ -526,18 +537,48 @@ def test_require_hashes_refuses_before_anything_is_moved(grove: Grove) -> None:
     assert grove.images() == EVERY
 
 
+BAIDU = "    mirrors: [{kind: baidu, url: https://pan.baidu.com/s/1grove, code: gr0v}]\n"
+
+
 def test_only_a_person_can_download_it(run: Command, box: Box, manifests: Put) -> None:
-    by_hand = """\
-  - name: grove.zip
-    role: images
-    format: zip
-    mirrors: [{kind: baidu, url: https://pan.baidu.com/s/1grove, code: gr0v}]
-"""
-    manifests("grove", manifest(by_hand))
+    manifests("grove", manifest("  - name: grove.zip\n    role: images\n    format: zip\n" + BAIDU))
     box.web(FIRST).put("/trees.csv", table())
     error = run("fetch", "grove", "--sample", 3, "--json", code=3).json()["data"][0]["error"]
     assert [(share["kind"], share["code"]) for share in error["shares"]] == [("baidu", "gr0v")]
     assert error["hint"] == "aigiqa import grove ~/Downloads/grove.zip"
+
+
+def test_what_a_person_downloads_meanwhile_is_taken(
+    run: Command, box: Box, manifests: Put, members: dict[str, bytes], tmp_path: Path
+) -> None:
+    """It is there as a whole then, so the whole of it is installed."""
+    manifests("grove", manifest(archived(packed(members)).partition("    mirrors:")[0] + BAIDU))
+    box.web(FIRST).put("/trees.csv", table())
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    process = run.start("fetch", "grove", "--sample", 3, "--watch", downloads)
+    deadline = time.monotonic() + LIMIT
+    while not (run.root / "grove/index.csv").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (downloads / "x.part").write_bytes(packed(members))
+    (downloads / "x.part").rename(downloads / "whatever.zip")
+    out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out) == (0, f"{run.root / 'grove'}\n"), err
+    assert len(list((run.root / "grove/images").iterdir())) == COUNT
+
+
+def test_labels_that_are_only_inside_come_with_the_whole(
+    run: Command, manifests: Put, members: dict[str, bytes]
+) -> None:
+    text = manifest(archived(packed(members)))
+    manifests(
+        "grove",
+        text.replace(f"    mirrors: [{{kind: http, url: https://{FIRST}/trees.csv}}]\n", "    inside: grove.zip\n"),
+    )
+    error = run("fetch", "grove", "--sample", 3, "--json", code=3).json()["data"][0]["error"]
+    assert "only inside its image archive" in error["message"]
+    assert error["hint"] == "aigiqa fetch grove"
 
 
 # --- wrong usage ------------------------------------------------------------------------------------------------

@@ -134,9 +134,9 @@ class Assembly:
     def _remember(self, asset_name: str, file: File, content: str = "") -> None:
         """Note where an asset came from and what vouches for it: its hash, a twin's, or that of its content."""
         asset = self.database.asset(asset_name)
-        parts = split_sets.sources(self.database, file)
-        if parts:
-            self.sources += parts
+        volumes = split_sets.sources(self.database, file)
+        if volumes:
+            self.sources += volumes
             return
         source = stored_source(self.database, asset, file)
         if not source.proof and content and asset.content_sha256:
@@ -151,6 +151,8 @@ class Assembly:
                     ],
                 )
             source = replace(source, proof="content")
+        if parts.came_in_parts(source) and self.kept.pictures:
+            parts.refuse_mixture(self.database, source, self.kept.sources_of(source.role))
         if not source.proof:
             self._compare_with_first_use(source, content)
             self._note_unpinned(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,21 @@ def unproven(record: Record | None) -> dict[str, str]:
     if record is None or not any(map(came_in_parts, record.sources)):
         return {}
     return {f.path: f.sha256 for f in record.files if f.path.startswith(("images/", "references/"))}
+
+
+def refuse_mixture(database: Database, source: StoredSource, former: Iterable[StoredSource]) -> None:
+    """Parts of two archives are never added up, as far as their lengths tell. Raises IntegrityFault."""
+    for other in former:
+        if other.asset == source.asset and came_in_parts(other) and other.bytes != source.bytes:
+            length = (f"{other.bytes} bytes", f"{source.bytes} bytes")
+            raise IntegrityFault(
+                f"{source.name} is another file than the one whose parts are here",
+                hint=f"all of it, to be compared: aigiqa fetch {database.id}",
+                fault="N31",
+                database=database.id,
+                phase="CHECK",
+                findings=[Finding(database.id, source.name, "changed upstream", *length)],
+            )
 
 
 def compare(database: Database, former: Mapping[str, str], pictures: Mapping[str, Picture], *, proven: bool) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import UsageFault
-from aigiqa_cli.index import Row
 from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import Record, Root
 
@@ -38,16 +38,16 @@ def choose(root: Root, record: Record, selection: Selection) -> list[str]:
     """
     from aigiqa_cli.exports.selection import matching  # with all of SQLite, which a plain fetch need not wait for
 
-    rows: list[Row] = list(root_index.rows(root, [record]))
+    rows: Iterator[Mapping[str, str]] = root_index.rows(root, [record])
     if selection.images is not None:
-        named = _named(record.database, rows, selection.images)
-        rows = [row for row in rows if row["image_id"] in named]
+        named = _named(root, record, selection.images)
+        rows = (row for row in rows if row["image_id"] in named)
     if selection.where:
         _refuse_what_files_tell(record.database, selection.where)
-        rows = list(matching(rows, selection.where))  # type: ignore[arg-type]  # the same rows come back
+        rows = matching(rows, selection.where)
     found = [row["image_id"] for row in rows]
     if selection.sample is not None:
-        drawn = set(sorted(found, key=lambda image_id: _draw(selection.seed, image_id))[: selection.sample])
+        drawn = set(heapq.nsmallest(selection.sample, found, key=lambda image_id: _draw(selection.seed, image_id)))
         found = [image_id for image_id in found if image_id in drawn]
     if not found:
         raise UsageFault(
@@ -63,10 +63,10 @@ def _draw(seed: int, image_id: str) -> str:
     return sha256_bytes(f"{seed}\n{image_id}".encode())
 
 
-def _named(database: str, rows: Sequence[Row], words: Sequence[str]) -> set[str]:
+def _named(root: Root, record: Record, words: Sequence[str]) -> set[str]:
     from aigiqa_cli.partitions.naming import Names
 
-    names = Names(rows)
+    database, names = record.database, Names(root_index.rows(root, [record]))
     found = {word: names.find(word) for word in words}
     unknown = [word for word, image in found.items() if image is None]
     if unknown:

@@ -27,7 +27,7 @@ class OnlyWhole(PersonNeeded):
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteZip(File):
-    """One version of a zip at one mirror. Nobody can hash what is read of it, so it has no digest."""
+    """One version of a zip at one mirror. Nobody can hash what is read of it, so it has a length and no digest."""
 
     remote: RemoteFile
     database: Database
@@ -59,7 +59,7 @@ class RemoteZip(File):
 
     @property
     def digest(self) -> tuple[str, int]:
-        return "", 0
+        return "", self.remote.length
 
     def _demand_zip(self, remote: RemoteFile) -> None:
         head = bytearray()
