@@ -899,3 +899,13 @@ def test_S10_files_are_mended_in_folders_that_are_gone(root: Root) -> None:
     assert sorted(path.read_bytes() for path in aside) == sorted([b"changed", good["checksums.sha256"]])
     assert json.loads(aside[0].with_name(aside[0].name + ".why.json").read_bytes()) == {"problem": "changed"}
     assert stat.S_IMODE((root.folder("some") / "index.csv").stat().st_mode) == 0o640
+
+
+def test_S17_a_folder_in_the_place_of_a_file_is_not_ours(tmp_path: Path) -> None:
+    """It may have come there in the moment since it was listed."""
+    (tmp_path / "a.png").mkdir()
+    before = handles()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    assert not sweeping._is_ours(folder, "a.png", "0" * 64, tmp_path / "b.png")
+    os.close(folder)
+    assert handles() == before

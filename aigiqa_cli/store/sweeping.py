@@ -127,13 +127,16 @@ def _is_ours(folder: int, name: str, sha256: str, successor: Path) -> bool:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
             return False
         raise
-    with open(descriptor, "rb", buffering=0) as stream:
+    try:
         about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
+        if not stat.S_ISREG(about.st_mode):  # a folder in its place, say: Python makes no stream of that
             return False
         if successor.is_file() and os.path.samestat(successor.stat(), about):
             return bool(sha256)
-        found = sha256_stream(stream)[0]
+        with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+            found = sha256_stream(stream)[0]
+    finally:
+        os.close(descriptor)
     return found == sha256 or (not sha256 and _is_copy(successor, found))
 
 

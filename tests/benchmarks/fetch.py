@@ -7,39 +7,22 @@ the host gives 50 MB/s to each connection, and B asks over four.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import measure
+import serving
 from material import Material
 from measure import Command, Row
 
 FREE, BOUND = "fetch : curl, sha256sum, unzip, sha256sum", "fetch at 50 MB/s a connection : aria2c, sha256sum, unzip"
 FREE_TARGET, BOUND_TARGET = 0.45, 0.90
 RUNS = 3
-MEGABYTES_EACH = 50
 _SUM = 'echo "$2  $3" | sha256sum -c --status && unzip -q "$3" -d "$4"'
 CURL = f'cd "$4" && curl -sf -o "$3" "$1" && {_SUM} && find . -name "*.png" -o -name "*.jpg" | tr "\\n" "\\0" | xargs -0 sha256sum > sums'
 ARIA = f'cd "$4" && aria2c -q -x4 -s4 -k1M -o "$3" "$1" && {_SUM}'
-CONFIGURATION = """\
-{user}worker_processes 1; pid nginx.pid; error_log error.log warn; daemon off;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on;
-  server {{
-    listen 127.0.0.1:{port}; root {root};
-    location /bound/ {{ alias {root}/; limit_rate {rate}m; }}
-  }}
-}}
-"""
 
 
 def rows(material: Material, runs: int | None) -> list[Row]:
@@ -47,9 +30,9 @@ def rows(material: Material, runs: int | None) -> list[Row]:
         measure.program(name)
     measure.demand_space(material.folder, 6 * material.archive.stat().st_size)
     found = []
-    with _served(material) as port:
+    with serving.served(material.folder, material.folder / "nginx") as server:
         for name, place, script, target in ((FREE, "", CURL, FREE_TARGET), (BOUND, "bound/", ARIA, BOUND_TARGET)):
-            row, peak = _compared(material, f"http://127.0.0.1:{port}/{place}", name, script, target, runs)
+            row, peak = _compared(material, f"{server.base}{place}", name, script, target, runs)
             found += [row, measure.memory_row(name, peak)]
     return found
 
@@ -93,40 +76,6 @@ def _describe(material: Material, manifests: Path, base: str) -> str:
     if found is None:
         raise measure.Failed("failed: the manifest of the material states no hash")
     return found[1]
-
-
-@contextmanager
-def _served(material: Material) -> Iterator[int]:
-    """nginx on loopback over the material's folder; gives its port."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        raise measure.Missing("not run: nginx is missing")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = material.folder / "nginx"
-    folder.mkdir(exist_ok=True)
-    user = "user root; " if os.geteuid() == 0 else ""
-    facts = {"user": user, "port": port, "root": material.folder, "rate": MEGABYTES_EACH}
-    (folder / "nginx.conf").write_text(CONFIGURATION.format(**facts))
-    process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "error.log"])
-    try:
-        _await(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _await(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise measure.Failed("failed: nginx does not answer")
 
 
 def _demand_complete(root: Path, plain: Path, material: Material) -> None:

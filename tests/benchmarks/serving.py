@@ -19,14 +19,20 @@ CONFIGURATION = """\
 events {{ worker_connections 64; }}
 http {{
   log_format counted '$body_bytes_sent'; access_log access.log counted; sendfile on; tcp_nopush on;
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
+  server {{
+    listen 127.0.0.1:{port}; root {root};
+    location /bound/ {{ alias {root}/; limit_rate {rate}m; }}
+  }}
 }}
 """
 
 
+BOUND_RATE = 50  # MB/s that each connection gets below /bound/
+
+
 @dataclass(frozen=True)
 class Server:
-    """`base`: the address of the folder."""
+    """`base`: the address of the folder; the same files below `base`bound/ come at a bounded rate."""
 
     base: str
     log: Path
@@ -47,7 +53,7 @@ def served(root: Path, work: Path) -> Iterator[Server]:
         port = probe.getsockname()[1]
     work.mkdir(parents=True)
     user = "user root; " if os.geteuid() == 0 else ""  # else its worker may not read the folder
-    (work / "nginx.conf").write_text(CONFIGURATION.format(user=user, port=port, root=root))
+    (work / "nginx.conf").write_text(CONFIGURATION.format(user=user, port=port, root=root, rate=BOUND_RATE))
     process = subprocess.Popen([nginx, "-p", str(work), "-c", "nginx.conf", "-e", "error.log"])
     try:
         _await(port, process)
