@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import UsageFault
-from aigiqa_cli.exports.columns import Row
-from aigiqa_cli.exports.selection import matching
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.manifest.catalogue import fold
-from aigiqa_cli.measuring.folds import folds
-from aigiqa_cli.partitions import Names
 from aigiqa_cli.states import present
 from aigiqa_cli.store import Record, Root, installed_ids
+
+if TYPE_CHECKING:
+    from aigiqa_cli.exports.columns import Row
 
 
 def name_meant(context: Context, word: str) -> str:
@@ -45,13 +44,23 @@ def rows(root: Root, records: Sequence[Record], *, where: str = "", split: str =
     `where`: an SQL boolean expression over the typed index, judged on the rows that the split leaves.
     Raises UsageFault for a split or an expression that cannot be used, IntegrityFault for an index that cannot be read.
     """
+    from aigiqa_cli import root_index
+
     found: Iterator[Row] = root_index.rows(root, records)
     if split:
         found = _with_split(root, records, split, found)
-    return matching(found, where) if where else found
+    if where:
+        from aigiqa_cli.exports.selection import matching
+
+        found = matching(found, where)
+    return found
 
 
 def _with_split(root: Root, records: Sequence[Record], word: str, found: Iterator[Row]) -> Iterator[Row]:
+    from aigiqa_cli import root_index
+    from aigiqa_cli.measuring.folds import folds
+    from aigiqa_cli.partitions import Names
+
     sides: dict[tuple[str, str], str] = {}
     part = ""
     for record in records:

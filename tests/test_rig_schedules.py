@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 from rigs import Rig
 from test_store import killed_after
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, UsageFault
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.reporting import Silent
 from aigiqa_cli.steps.fetch import Request, fetch

@@ -18,10 +18,10 @@ import pytest
 import yaml
 from conftest import IMPORT_PATH, REPOSITORY
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import IntegrityFault, MachineFault, RefusedInput, TemporaryFault, UsageFault
 from aigiqa_cli.index import COLUMNS
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.manifest import load
 from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.reporting import Silent

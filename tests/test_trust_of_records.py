@@ -13,10 +13,10 @@ import pytest
 from conftest import Command
 from test_store import context, publish, root
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.index import COLUMNS
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.reporting import Silent
 from aigiqa_cli.states import DAMAGED, state_of
 from aigiqa_cli.steps.gc import collect

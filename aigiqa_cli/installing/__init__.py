@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli import folders, images
+from aigiqa_cli import folders, images, root_index
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import IntegrityFault, MachineFault, TemporaryFault, UsageFault
 from aigiqa_cli.index import read_rows
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.installing.assembly import Assembly, Kept, Options
 from aigiqa_cli.installing.parts import Part, unproven
 from aigiqa_cli.installing.pictures import Picture, content_sha256
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, str, str]
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.ENOSYS)
 
-__all__ = ["File", "Options", "Part", "Supplies", "build_aside", "install", "reusable", "root_index"]
+__all__ = ["File", "Options", "Part", "Supplies", "build_aside", "install", "reusable"]
 
 
 def install(

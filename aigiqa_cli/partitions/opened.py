@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from aigiqa_cli import root_index
 from aigiqa_cli.index import Row
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.partitions.auditing import reference_hashes
 from aigiqa_cli.partitions.naming import Names
 from aigiqa_cli.states import present

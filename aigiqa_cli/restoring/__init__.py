@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault, IntegrityFault
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.restoring import computed, downloads, tables
 from aigiqa_cli.restoring.bench import Bench, Lost, Restored
 from aigiqa_cli.store import heal, is_sound, locked, machine_faults, read_record, staged

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.describing.differences import Differences, differences
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, MachineFault, RefusedInput, UsageFault
 from aigiqa_cli.exports import Row
 from aigiqa_cli.index import COLUMNS
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.predictions.reading import read
 from aigiqa_cli.states import present
 from aigiqa_cli.store import Record, Root

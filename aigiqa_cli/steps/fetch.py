@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from aigiqa_cli import mirrors
+from aigiqa_cli import mirrors, root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import Exit, Fault, IntegrityFault, MachineFault, UsageFault
-from aigiqa_cli.installing import File, Options, Part, Supplies, accepting, install, reusable, root_index
+from aigiqa_cli.installing import File, Options, Part, Supplies, accepting, install, reusable
 from aigiqa_cli.installing.labelling import installed_tables
 from aigiqa_cli.installing.parts import is_whole
 from aigiqa_cli.installing.splitting import split_assets

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aigiqa_cli import gallery as pages
-from aigiqa_cli import selecting
+from aigiqa_cli import root_index, selecting
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import UsageFault
 from aigiqa_cli.exports import whole_target
 from aigiqa_cli.gallery import About, Embedded, Linked, Model, Setup, Written, linked
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.measuring.supply import supply
 from aigiqa_cli.partitions import Names
 from aigiqa_cli.predictions import Wishes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import MachineFault
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import Leftover, discard, heal, leftovers, locked, machine_faults, unfinished
 
 

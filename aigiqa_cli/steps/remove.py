@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from aigiqa_cli import root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import UsageFault
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import heal, installed_ids, locked, machine_faults, read_record, retire, withdraw, withdrawn
 from aigiqa_cli.store.records import read_record_at
 

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from aigiqa_cli import images
+from aigiqa_cli import images, root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, UsageFault
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import Record, StoredFile, read_record
 
 THREADS = 2

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from aigiqa_cli import root_index
 from aigiqa_cli.cli.desk import Answer, Desk, command
 from aigiqa_cli.errors import IntegrityFault, UsageFault
-from aigiqa_cli.installing import root_index
 
 
 def index(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aigiqa_cli import root_index
 from aigiqa_cli.cli.commands.options import Databases, Password
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
 from aigiqa_cli.errors import Fault, Finding, UsageFault
-from aigiqa_cli.installing import root_index
-from aigiqa_cli.steps.repair import Repaired
 from aigiqa_cli.steps.verify import FOREIGN, Verified, require_sound, verify_root
 from aigiqa_cli.steps.verify import verify as verify_one
 from aigiqa_cli.store import installed_ids
+
+if TYPE_CHECKING:
+    from aigiqa_cli.steps.repair import Repaired
 
 MAX_TOLD = 20  # restored files that are named one by one
 
@@ -72,6 +74,8 @@ def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, r
     results[name] = found
     data: dict[str, Any] = {"files": found.files, "bytes": found.bytes, "problems": len(found.findings)}
     if repair:
+        from aigiqa_cli.steps.repair import Repaired
+
         data |= (repaired or Repaired(name)).as_json()
     fault_left = _damage([found], [])
     if repaired and repaired.fault and fault_left:
