@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import BinaryIO
 
 from aigiqa_cli import folders
-from aigiqa_cli.digests import sha256_bytes, sha256_file
+from aigiqa_cli.digests import BLOCK, sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault
-from aigiqa_cli.index import COLUMNS, Row, read_rows
+from aigiqa_cli.index import COLUMNS, Row, read_cells, read_rows
 from aigiqa_cli.machine import is_passing
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import (
@@ -27,6 +28,7 @@ from aigiqa_cli.store import (
 
 LEADS_ASTRAY = "a row leads to what is not its own"
 HEADER = (",".join(COLUMNS) + "\n").encode()
+_LEADING = [(column, COLUMNS.index(column)) for column in ("database", "image_path", "reference_path")]
 
 
 def rebuild(root: Root, reporter: Reporter) -> list[str]:
@@ -40,17 +42,10 @@ def rebuild(root: Root, reporter: Reporter) -> list[str]:
         while True:
             before = list(read_records(root))
             damaged = sorted(set(installed_ids(root)) - {record.database for record in before})
-            digest = hashlib.sha256(HEADER)
             with whole_file(root.index) as stream:
-                stream.write(HEADER)
-                for record in before:
-                    body = _body(root, record)
-                    if body is None:
-                        damaged.append(record.database)
-                        continue
-                    digest.update(body)
-                    stream.write(body)
-                write_whole(root.index_note, " ".join([digest.hexdigest(), *_last_written(root)[:1]]).encode())
+                sha256, left_out = _joined(root, before, stream)
+                write_whole(root.index_note, " ".join([sha256, *_last_written(root)[:1]]).encode())
+            damaged += left_out
             if before == list(read_records(root)):
                 break
     if damaged:
@@ -66,7 +61,7 @@ def _set_foreign_aside(root: Root, reporter: Reporter) -> None:
         found = sha256_file(root.index)[0]
     except FileNotFoundError:
         return
-    if found in _last_written(root) or found == expected_sha256(root, list(read_records(root))):
+    if found in _last_written(root) or found == _joined(root, list(read_records(root)))[0]:
         return
     aside = root.quarantine / f"{secrets.token_hex(4)}-{root.index.name}"
     folders.rename(root.index, aside)
@@ -82,22 +77,14 @@ def _last_written(root: Root) -> list[str]:
         return []
 
 
-def expected_sha256(root: Root, records: list[Record]) -> str:
-    """The hash that the root index must have."""
-    digest = hashlib.sha256(HEADER)
-    for record in records:
-        digest.update(_body(root, record) or b"")
-    return digest.hexdigest()
-
-
-def check(root: Root) -> list[Finding]:
-    """Is the root index what the databases' own indexes say?"""
+def check(root: Root, proven: Collection[str] = ()) -> list[Finding]:
+    """Is the root index what the databases' own indexes say? `proven`: those in which nothing was `astray` just now."""
     records = list(read_records(root))
     try:
         found = sha256_file(root.index)[0]
     except FileNotFoundError:
         found = "missing"
-    expected = expected_sha256(root, records)
+    expected, _ = _joined(root, records, proven=proven)
     if found == expected or (found == "missing" and not records):
         return []
     return [Finding("", root.index.name, "the root index is not what the records say", expected, found)]
@@ -136,7 +123,8 @@ def astray(root: Root, record: Record) -> Finding | None:
     """The first row of a database's index whose paths are not those of its record (X02)."""
     path, known = root.folder(record.database) / "index.csv", _paths(record)
     try:
-        for row in read_rows(path):
+        for cells in read_cells(path):
+            row = {column: cells[place] for column, place in _LEADING}
             if stray := _stray(row, record, known):
                 return Finding(record.database, f"{record.database}/index.csv", LEADS_ASTRAY, "its own files", stray)
     except (OSError, ValueError) as error:
@@ -157,14 +145,41 @@ def _paths(record: Record) -> set[str]:
     return {"", *(f"{record.database}/{file.path}" for file in record.files)}
 
 
-def _body(root: Root, record: Record) -> bytes | None:
-    """The rows of one database's index, None if the file is not the recorded one."""
+def _joined(
+    root: Root, records: Sequence[Record], stream: BinaryIO | None = None, proven: Collection[str] = ()
+) -> tuple[str, list[str]]:
+    """Write the rows of all indexes under one header, block by block; returns the SHA-256 of that, and the databases
+    that are left out because their index is not the recorded one. Without a stream only the hash is made."""
+    digest, left_out = hashlib.sha256(HEADER), []
+    if stream:
+        stream.write(HEADER)
+    for record in records:
+        before, begin, own = digest.copy(), stream.tell() if stream else 0, hashlib.sha256(HEADER)
+        for block in _blocks(root, record):
+            own.update(block)
+            digest.update(block)
+            if stream:
+                stream.write(block)
+        sound = own.hexdigest() == record.index_sha256
+        if sound and (record.database in proven or not astray(root, record)):
+            continue
+        left_out.append(record.database)
+        digest = before
+        if stream:
+            stream.seek(begin)
+            stream.truncate()
+    return digest.hexdigest(), left_out
+
+
+def _blocks(root: Root, record: Record) -> Iterator[bytes]:
+    """The rows of an index; of a file that cannot be read, or does not begin as an index does, what no index has."""
     try:
-        data = (root.folder(record.database) / "index.csv").read_bytes()
+        with (root.folder(record.database) / "index.csv").open("rb") as source:
+            if source.read(len(HEADER)) != HEADER:
+                yield b"\0"
+            while block := source.read(BLOCK):
+                yield block
     except OSError as error:
         if is_passing(error):
             raise
-        return None
-    if sha256_bytes(data) != record.index_sha256 or not data.startswith(HEADER) or astray(root, record):
-        return None
-    return data[len(HEADER) :]
+        yield b"\0"

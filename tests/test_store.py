@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -658,6 +659,36 @@ def test_X03_edited_index_is_damage_and_its_rows_stay_out(root: Root) -> None:
     assert [line.split(",")[0] for line in root.index.read_text().splitlines()[1:]] == ["two"]
     assert state_of(root, "one").word == DAMAGED
     assert "index.csv" in state_of(root, "one").why
+
+
+BAD_INDEXES: dict[str, bytes | None] = {
+    "missing": None,
+    "empty": b"",
+    "a header alone": HEADER.encode(),
+    "no header": b"x" * 5_000_000,
+    "longer than what is held in memory": content("two", 1)["index.csv"] + b"two,more\n" * 500_000,
+    "leading astray": content("two", 1)["index.csv"].replace(b"two/images", b"one/images"),
+}
+
+
+@pytest.mark.parametrize("damage", BAD_INDEXES)
+def test_X02_X03_a_bad_index_between_good_ones_leaves_no_trace_in_the_root_index(root: Root, damage: str) -> None:
+    for name in ("one", "two", "xyz"):
+        publish(root, name, 1)
+    path, data = root.folder("two") / "index.csv", BAD_INDEXES[damage]
+    if data is None:
+        path.unlink()
+    else:
+        path.write_bytes(data)
+    if damage == "leading astray":  # and the record says that it is so
+        record = read_record(root, "two")
+        assert record
+        root.record("two").write_bytes(replace(record, index_sha256=hashlib.sha256(data or b"").hexdigest()).to_bytes())
+    assert root_index.rebuild(root, Silent()) == ["two"]
+    good = HEADER.encode() + b"".join(content(name, 1)["index.csv"][len(HEADER) :] for name in ("one", "xyz"))
+    assert root.index.read_bytes() == good
+    assert root.index_note.read_text().split()[0] == hashlib.sha256(good).hexdigest()
+    assert root_index.check(root) == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "edited", "cut"])
