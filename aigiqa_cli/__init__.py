@@ -11,10 +11,10 @@ Importing the package costs nothing; what a function needs is imported when it i
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # what type checkers take for true: `typing` takes longer to load than what is answered at once
 if TYPE_CHECKING:
+    from typing import Any
+
     from aigiqa_cli.api import Database, Picture, catalogue, load, open_database
 
 __all__ = ["Database", "Picture", "__version__", "catalogue", "load", "open_database"]
@@ -23,6 +23,8 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        import importlib
+
         return getattr(importlib.import_module("aigiqa_cli.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -20,6 +20,8 @@ def name_meant(context: Context, word: str) -> str:
 
     Raises UsageFault with the nearest names.
     """
+    if word in installed_ids(context.root):
+        return word
     entry = context.catalogue.find(word)
     if entry is not None:
         return entry.id

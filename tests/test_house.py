@@ -23,7 +23,7 @@ PACKAGE = REPOSITORY / "aigiqa_cli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "errors", "digests", "folders", "machine", "reporting", "redaction", "names", "owners", "patterns",
+    frozenset({"__init__", "errors", "digests", "folders", "looks", "places", "machine", "reporting", "redaction", "names", "owners", "patterns",
          "pointers"}),
     frozenset(
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",

@@ -10,10 +10,13 @@ import stat
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, NoReturn
 
 from aigiqa_cli import __version__
 from aigiqa_cli.cli.signals import Stopped, answered, listen
+
+TYPE_CHECKING = False  # see the package
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -26,15 +29,25 @@ def run() -> NoReturn:
         _version(arguments)
         sys.exit(0)
     listen()
-    _hide_secrets_in_tracebacks()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
     try:
-        code = _finished(arguments, _run(arguments))
+        code = _finished(arguments, 0 if _told_at_once(arguments) else _run(arguments))
         answered()
     except Stopped as stopped:  # while a fault was being told
         code = _stopped(arguments, stopped)
     gc.freeze()  # or the interpreter's last collection visits everything, only to free it with the process
     sys.exit(code)
+
+
+def _told_at_once(arguments: Sequence[str]) -> bool:
+    """Was this a question that needs no parser?"""
+    if "--quick" not in arguments:
+        return False
+    from aigiqa_cli.cli.at_once import verify_quick
+
+    answer = verify_quick(arguments)
+    sys.stdout.write(answer)
+    return bool(answer)
 
 
 def _version(arguments: Sequence[str]) -> None:
@@ -60,6 +73,7 @@ def _run(arguments: Sequence[str]) -> int:
     from aigiqa_cli.errors import Exit
     from aigiqa_cli.machine import machine_fault
 
+    _hide_secrets_in_tracebacks()
     os.umask(os.umask(0o022) | stat.S_IWOTH)  # a group may share a root; nothing is ever for everybody to write (C08)
     try:
         return _command(arguments)

@@ -6,7 +6,10 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # see the package
+if TYPE_CHECKING:
+    from typing import Any
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN = 0.01  # seconds until a stop that a finaliser swallowed is said again

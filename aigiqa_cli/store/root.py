@@ -4,6 +4,7 @@
 <root>/<db>/                          a published database
 <root>/.aigiqa/installed/<db>.json    the commit record
 <root>/.aigiqa/health.json            what mirrors answered when they were asked last
+<root>/.aigiqa/stat/<db>              how its files looked when they were hashed last
 <root>/.aigiqa/{archives/sha256,partial,staging,replaced,quarantine,locks}/
 """
 
@@ -20,8 +21,8 @@ from aigiqa_cli import folders
 from aigiqa_cli.errors import MachineFault, UsageFault
 from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.names import MAX_NAME
+from aigiqa_cli.places import root_path
 
-VARIABLE = "AIGIQA_ROOT"
 RESERVE = 512 << 20  # space that stays free on large disks ...
 RESERVE_SHARE = 50  # ... and at most this share (1/50) of small ones
 RESERVE_INODES = 1_000
@@ -52,6 +53,11 @@ class Root:
     def health(self) -> Path:
         """What mirrors answered when they were asked last."""
         return self.internal / "health.json"
+
+    @property
+    def stat(self) -> Path:
+        """How files looked when they were hashed last."""
+        return self.internal / "stat"
 
     @property
     def installed(self) -> Path:
@@ -107,6 +113,7 @@ class Root:
                 for folder in (
                     self.internal,
                     self.installed,
+                    self.stat,
                     self.archives.parent,
                 ):  # others may read what is installed
                     folders.make(folder, exist_ok=True)
@@ -124,7 +131,15 @@ class Root:
 
     def refuse_links(self, database: str = "") -> None:
         """Nothing below the root that we write to, move or empty may lead out of it. Raises MachineFault (S17)."""
-        ours = (self.internal, self.archives.parent, self.archives, self.installed, self.partial, self.staging)
+        ours = (
+            self.internal,
+            self.archives.parent,
+            self.archives,
+            self.installed,
+            self.stat,
+            self.partial,
+            self.staging,
+        )
         more = (self.replaced, self.quarantine, self.locks)
         for path in (*ours, *more, *((self.folder(database), self.record(database)) if database else ())):
             if os.path.islink(path):
@@ -166,9 +181,4 @@ def _existing(path: Path) -> Path:
 def find_root(chosen: str, settings: Mapping[str, str]) -> Root:
     """The root: the option, else AIGIQA_ROOT, else the platform's user data folder. If it is a link, or lies behind
     one, it is what the link leads to now (S17)."""
-    word = chosen or settings.get(VARIABLE, "")
-    if not word:
-        from platformdirs import user_data_dir
-
-        word = user_data_dir("aigiqa", appauthor=False)
-    return Root(Path(os.path.realpath(Path(word).expanduser())))
+    return Root(Path(root_path(chosen, settings)))

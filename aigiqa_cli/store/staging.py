@@ -30,6 +30,7 @@ from aigiqa_cli.store.durable import exchange, flush_tree, fsync_folder, write_w
 from aigiqa_cli.store.locks import owner_note, try_flock
 from aigiqa_cli.store.records import Record
 from aigiqa_cli.store.root import Root
+from aigiqa_cli.store.stat_cache import clock, note_looks, written_looks
 
 OWNER, TREE, RECORD, SCRATCH = "owner.json", "tree", "record.json", "scratch"
 EXCHANGE = "exchanged"  # which folder the tree is (its inode), noted before it and the former version change hands
@@ -59,8 +60,19 @@ class Staging:
         """Make the tree durable, then published, then committed. What was published before goes to `replaced`."""
         folders.remove_tree(self.scratch)  # what it held was never to be published
         flush_tree(self.folder)
-        write_whole(self.folder / RECORD, record.to_bytes())
+        looks = self._looks(record)
+        data = record.to_bytes()
+        write_whole(self.folder / RECORD, data)
         roll_forward(self.root, self.folder, self.database)
+        with suppress(OSError):  # the database is installed; only `verify --quick` would have had less to read
+            note_looks(self.root, record, sha256_bytes(data), looks.items())
+
+    def _looks(self, record: Record) -> dict[str, str]:
+        """How the files look while nobody else can reach them."""
+        try:
+            return written_looks(self.tree, record, clock(self.root))
+        except OSError:
+            return {}
 
     def close(self) -> None:
         """Drop whatever is left of it; but what is prepared to be published stays, for `heal` to finish."""
@@ -281,6 +293,8 @@ def withdraw(root: Root, database: str) -> Path:
     folders.rename(root.record(database), note)
     fsync_folder(root.installed)
     fsync_folder(root.replaced)
+    with suppress(OSError):  # gc finds it
+        folders.remove(root.stat / database, missing_ok=True)
     return _follow(root, note, database)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from aigiqa_cli import folders
 from aigiqa_cli.digests import sha256_file, sha256_stream
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
-from aigiqa_cli.names import ASIDE, shortened
+from aigiqa_cli.names import ASIDE, is_database_id, shortened
 from aigiqa_cli.store.durable import fsync_folder
 from aigiqa_cli.store.locks import try_flock
 from aigiqa_cli.store.records import installed_ids, read_record_at, read_records
@@ -41,6 +41,12 @@ def leftovers(root: Root) -> list[Leftover]:
     found += [Leftover(path, "note of a former folder", _size(path)) for path in _lone_notes(root)]
     found += [Leftover(path, "partial download", _size(path)) for path in _entries(root.partial) if _unheld(path)]
     found += [Leftover(path, "temporary file", _size(path)) for path in _temporaries(root) if _unheld(path)]
+    noted = installed_ids(root)
+    found += [
+        Leftover(path, "note of nothing installed", _size(path))
+        for path in _entries(root.stat)
+        if path.name not in noted and is_database_id(path.name)
+    ]
     records = list(read_records(root))
     kept = {source.sha256 for record in records for source in record.sources}
     if len(records) == len(installed_ids(root)):  # what a record that cannot be read keeps, nobody knows (S23)
@@ -166,7 +172,7 @@ def _set_aside(root: Root, database: str, path: Path) -> Path:
 
 def _temporaries(root: Root) -> list[Path]:
     """What writers that were killed left beside the files that they were to replace."""
-    folders = (root.path, root.internal, root.installed, root.replaced, root.quarantine)
+    folders = (root.path, root.internal, root.installed, root.stat, root.replaced, root.quarantine)
     return [path for folder in folders for path in _entries(folder) if _TEMPORARY.fullmatch(path.name)]
 
 

@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from aigiqa_cli import root_index
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import UsageFault
-from aigiqa_cli.installing import root_index
 from aigiqa_cli.store import Record, Root
 
 MAX_NAMED = 3

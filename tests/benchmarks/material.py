@@ -6,11 +6,14 @@ import csv
 import hashlib
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import measure
 
 BYTES_EACH = 417_000  # 2,400 images are 1 GB
 JPEG_EVERY = 4  # the other three of four are PNG
@@ -42,6 +45,32 @@ labels:
     scores: {{overall: {{mos: mos, range: [0, 5]}}}}
     image: {{id: name, find: ["{{name}}"], names: '^bench_[0-9]{{5}}\\.(png|jpg)$'}}
 expect: {{images: {images}, rows: {images}, generators: {{bench-noise: {images}}}}}
+"""
+FOREST = """\
+schema: 1
+version: 1
+id: forest
+title: Forest
+summary: Noise in many files, for measuring time. No model made the images and no person rated them.
+synthetic: true
+license: {{spdx: CC0-1.0, scope: everything, source: made by a script}}
+citation: {{key: forest, type: misc, title: Forest, authors: [Nobody], year: 2026}}
+assets:
+  - name: forest.zip
+    role: images
+    format: zip
+  - name: forest.csv
+    role: labels
+    format: csv
+    bytes: {bytes}
+    sha256: {sha256}
+labels:
+  - needs: [forest.csv]
+    tables: [{{file: forest.csv, columns: [name, prompt, mos]}}]
+    columns: {{prompt: prompt, generator: {{const: bench-noise}}, task: {{const: t2i}}}}
+    scores: {{overall: {{mos: mos, range: [0, 5]}}}}
+    image: {{id: name, find: ["{{name}}"], names: '^leaf_[0-9]{{5}}\\.png$'}}
+expect: {{images: {files}, rows: {files}, generators: {{bench-noise: {files}}}}}
 """
 VOCABULARY = "schema: 1\ngenerators: {bench-noise: {title: Noise}}\n"
 
@@ -130,3 +159,28 @@ def _manifest(material: Material) -> str:
             facts[f"{key}_sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
         facts[f"{key}_bytes"] = path.stat().st_size
     return MANIFEST.format(images=material.images, **facts)
+
+
+def forest(aigiqa: str, work: Path, root: Path, files: int, side: int) -> int:
+    """An installed database of noise: this many PNGs of side * 2 by side pixels; returns the bytes of its images. They
+    differ in their last bytes, behind the end of the picture."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.effect_noise((side * 2, side), 90).convert("L").save(stream, "PNG")
+    picture, folder, manifests = stream.getvalue(), work / "images", work / "manifests"
+    folder.mkdir()
+    manifests.mkdir()
+    names = [f"leaf_{number:05}.png" for number in range(files)]
+    for name in names:
+        (folder / name).write_bytes(picture + name.encode())
+    lines = ["name,prompt,mos", *(f"{name},a tree,{number % 500 / 100}" for number, name in enumerate(names))]
+    table = ("\n".join(lines) + "\n").encode()
+    (work / "forest.csv").write_bytes(table)
+    facts = {"bytes": len(table), "sha256": hashlib.sha256(table).hexdigest(), "files": files}
+    (manifests / "forest.yaml").write_text(FOREST.format(**facts))
+    (manifests / "generators.yaml").write_text(VOCABULARY)
+    words = (aigiqa, "--root", str(root), "-q", "import", "forest", str(folder), str(work / "forest.csv"))
+    measure.timed(measure.Command(words, settings={"AIGIQA_MANIFESTS": str(manifests)}))
+    shutil.rmtree(folder)
+    return files * (len(picture) + len(names[0]))

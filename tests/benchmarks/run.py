@@ -29,6 +29,7 @@ import material
 import measure
 import part
 import peers
+import quick
 import startup
 import tree
 import verify
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "fetch": fetch.rows,
     "part": part.rows,
     "verify": verify.rows,
+    "quick": quick.rows,
     "startup": startup.rows,
     "bootstrap": bootstrap.rows,
     "export": export.rows,
@@ -119,7 +121,7 @@ def main() -> int:
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="aigiqa-bench-") as temporary:
         work = (chosen.work or Path(temporary)).resolve()
-        needs_data = bool(set(names) - {"startup", "bootstrap", "export", "gallery", "tree", "peers"})
+        needs_data = bool(set(names) - {"quick", "startup", "bootstrap", "export", "gallery", "tree", "peers"})
         data = material.make(work, chosen.megabytes) if needs_data else Material(work, 0)
         rows = [row for name in names for row in measured(name, data, chosen.runs)]
     print(measure.describe(rows))

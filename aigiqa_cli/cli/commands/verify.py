@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aigiqa_cli import root_index
 from aigiqa_cli.cli.commands.options import Databases, Password
 from aigiqa_cli.cli.desk import Answer, Desk, Outcome, command
 from aigiqa_cli.cli.terminal import Column, Terminal, human_bytes
@@ -27,6 +28,7 @@ def verify(
     databases: Databases = None,
     *,
     decode: Annotated[bool, typer.Option("--decode", help="Also decode every image.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Read only what looks changed since.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Restore what is damaged, and nothing else.")] = False,
     password: Password = "",
 ) -> Answer:
@@ -35,9 +37,15 @@ def verify(
     `--repair` gives damaged files their recorded bytes back: from kept archives, else by fetching just these files out
     of the zip or folder at a mirror, else by the whole download. What was there instead is kept in quarantine.
 
+    `--quick` reads only files that do not look as they did when they were hashed last, on installing or by a former
+    `--quick`: size, times and inode, as git status compares them. It does not see bits that rotted on the disk, which
+    only reading finds.
+
     Examples:
 
         aigiqa verify
+
+        aigiqa verify --quick
 
         aigiqa verify DB --decode
 
@@ -45,34 +53,47 @@ def verify(
 
         aigiqa verify --json | jq '.findings[].path'
     """
+    if quick and decode:
+        raise UsageFault(
+            "--quick leaves files unread, --decode decodes every image", hint="leave one of the two out", phase="PLAN"
+        )
     names = desk.installed_names(databases or ()) or installed_ids(desk.context.root)
     if not names and not desk.context.root.index.exists():
         raise UsageFault("nothing is installed", hint="aigiqa list shows what can be fetched", phase="PLAN")
     results: dict[str, Verified] = {}
-    outcomes = [
-        _one(desk, name, results, decode=decode, repair=repair, password=password) for name in dict.fromkeys(names)
-    ]
-    root_findings = [] if databases else verify_root(desk.context)
+    look = partial(verify_one, desk.context, decode=decode, quick=quick)
+    outcomes = [_one(desk, name, results, look, repair=repair, password=password) for name in dict.fromkeys(names)]
+    root_findings = [] if databases else verify_root(desk.context, [*results.values()], quick=quick)
     if root_findings and repair:
+        from aigiqa_cli import root_index
+
         root_index.rebuild(desk.context.root, desk.context.reporter)
-        root_findings = verify_root(desk.context)
+        root_findings = verify_root(desk.context, [*results.values()], quick=quick)
     fault = _damage([], root_findings)
-    return Answer(outcomes=outcomes, fault=fault, strict=True, show=lambda terminal: _show(terminal, results, outcomes))
+    show = partial(_show, found=list(results.values()), quick=quick)
+    return Answer(outcomes=outcomes, fault=fault, strict=True, show=show)
 
 
-def _one(desk: Desk, name: str, results: dict[str, Verified], *, decode: bool, repair: bool, password: str) -> Outcome:
+def _one(
+    desk: Desk, name: str, results: dict[str, Verified], look: Callable[[str], Verified], *, repair: bool, password: str
+) -> Outcome:
     repaired: Repaired | None = None
     try:
-        found = verify_one(desk.context, name, decode=decode)
+        found = look(name)
         damage = [finding for finding in found.findings if finding.problem != FOREIGN]
         if damage and repair:
             repaired = _repair(desk, name, damage, password, images=bool(found.images))
-            found = verify_one(desk.context, name, decode=decode)
+            found = look(name)
     except Fault as fault:
         fault.database = fault.database or name
         return Outcome(name, None, fault)
     results[name] = found
-    data: dict[str, Any] = {"files": found.files, "bytes": found.bytes, "problems": len(found.findings)}
+    data: dict[str, Any] = {
+        "files": found.files,
+        "bytes": found.bytes,
+        "problems": len(found.findings),
+        "trusted": found.trusted,
+    }
     if repair:
         from aigiqa_cli.steps.repair import Repaired
 
@@ -126,15 +147,19 @@ def _damage(results: list[Verified], root_findings: list[Any]) -> Fault | None:
     return None
 
 
-def _show(terminal: Terminal, results: dict[str, Verified], outcomes: list[Outcome]) -> None:
-    columns = (
+def _show(terminal: Terminal, found: list[Verified], *, quick: bool) -> None:
+    """With `--quick` also how many files were not read."""
+    columns = [
         Column("database", style="bold cyan"),
         Column("verdict"),
         Column("files", right=True),
         Column("size", right=True),
-    )
-    found = [results[outcome.database] for outcome in outcomes if outcome.database in results]
-    terminal.table(columns, [(r.database, _verdict(r), str(r.files), human_bytes(r.bytes)) for r in found])
+    ]
+    rows = [[one.database, _verdict(one), str(one.files), human_bytes(one.bytes)] for one in found]
+    if quick:
+        columns.append(Column("not read", right=True))
+        rows = [[*row, str(one.trusted)] for row, one in zip(rows, found, strict=True)]
+    terminal.table(columns, rows)
 
 
 def _verdict(found: Verified) -> str:
