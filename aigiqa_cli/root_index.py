@@ -28,7 +28,7 @@ from aigiqa_cli.store import (
 
 LEADS_ASTRAY = "a row leads to what is not its own"
 HEADER = (",".join(COLUMNS) + "\n").encode()
-_LEADING = [(column, COLUMNS.index(column)) for column in ("database", "image_path", "reference_path")]
+LEADING = {column: COLUMNS.index(column) for column in ("database", "image_path", "reference_path")}
 
 
 def rebuild(root: Root, reporter: Reporter) -> list[str]:
@@ -93,7 +93,7 @@ def check(root: Root, proven: Collection[str] = ()) -> list[Finding]:
 def rows(root: Root, records: Sequence[Record]) -> Iterator[Row]:
     """Rows of these databases, from their own indexes. Raises IntegrityFault for one that cannot be read."""
     for record in records:
-        known = _paths(record)
+        known = paths(record)
         for row in _read(root, record):
             if stray := _stray(row, record, known):
                 raise IntegrityFault(
@@ -121,10 +121,10 @@ def _read(root: Root, record: Record) -> Iterator[Row]:
 
 def astray(root: Root, record: Record) -> Finding | None:
     """The first row of a database's index whose paths are not those of its record (X02)."""
-    path, known = root.folder(record.database) / "index.csv", _paths(record)
+    path, known = root.folder(record.database) / "index.csv", paths(record)
     try:
         for cells in read_cells(path):
-            row = {column: cells[place] for column, place in _LEADING}
+            row = {column: cells[place] for column, place in LEADING.items()}
             if stray := _stray(row, record, known):
                 return Finding(record.database, f"{record.database}/index.csv", LEADS_ASTRAY, "its own files", stray)
     except (OSError, ValueError) as error:
@@ -141,7 +141,8 @@ def _stray(row: Row, record: Record, known: set[str]) -> str:
     return next((row[column] for column in ("image_path", "reference_path") if row[column] not in known), "")
 
 
-def _paths(record: Record) -> set[str]:
+def paths(record: Record) -> set[str]:
+    """What a row of the database may lead to."""
     return {"", *(f"{record.database}/{file.path}" for file in record.files)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.context import Context
@@ -39,16 +39,16 @@ def chosen(root: Root, names: Sequence[str]) -> list[Record]:
     return records
 
 
-def rows(root: Root, records: Sequence[Record], *, where: str = "", split: str = "") -> Iterator[Row]:
+def rows(root: Root, records: Sequence[Record], *, where: str = "", split: str = "") -> Iterable[Row]:
     """The rows of these databases in order, one after the other, as text.
 
     `split`: NAME fills the column `split` from that split and leaves out images in no part; NAME:PART keeps one part.
     `where`: an SQL boolean expression over the typed index, judged on the rows that the split leaves.
     Raises UsageFault for a split or an expression that cannot be used, IntegrityFault for an index that cannot be read.
     """
-    from aigiqa_cli import root_index
+    from aigiqa_cli.columnar import IndexRows
 
-    found: Iterator[Row] = root_index.rows(root, records)
+    found: Iterable[Row] = IndexRows(root, records)
     if split:
         found = _with_split(root, records, split, found)
     if where:
@@ -58,7 +58,7 @@ def rows(root: Root, records: Sequence[Record], *, where: str = "", split: str =
     return found
 
 
-def _with_split(root: Root, records: Sequence[Record], word: str, found: Iterator[Row]) -> Iterator[Row]:
+def _with_split(root: Root, records: Sequence[Record], word: str, found: Iterable[Row]) -> Iterator[Row]:
     from aigiqa_cli import root_index
     from aigiqa_cli.measuring.folds import folds
     from aigiqa_cli.partitions import Names
@@ -80,7 +80,7 @@ def _with_split(root: Root, records: Sequence[Record], word: str, found: Iterato
     return _in_part(found, sides, part)
 
 
-def _in_part(found: Iterator[Row], sides: dict[tuple[str, str], str], part: str) -> Iterator[Row]:
+def _in_part(found: Iterable[Row], sides: dict[tuple[str, str], str], part: str) -> Iterator[Row]:
     for row in found:
         side = sides.get((row["database"], row["image_id"]), "")
         if side and part in ("", side):

@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
          "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}
     ),
-    frozenset({"states", "selecting", "early", "obtaining", "root_index", "installing", "restoring", "subsets", "examining", "watching", "context", "partitions",
+    frozenset({"states", "selecting", "early", "obtaining", "root_index", "columnar", "installing", "restoring", "subsets", "examining", "watching", "context", "partitions",
          "predictions", "measuring"}),
     frozenset({"steps"}),
     frozenset({"cli", "__main__", "api"}),

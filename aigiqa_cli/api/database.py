@@ -183,7 +183,7 @@ class Database:
         return f"<table><caption><b>{html.escape(self.title)}</b></caption>{rows}</table>"
 
     def _rows(self, where: str = "", split: str = "") -> Iterator[Mapping[str, str]]:
-        return selecting.rows(self._context.root, [self._record], where=where, split=split)
+        return iter(selecting.rows(self._context.root, [self._record], where=where, split=split))
 
     def _picture(self, row: Mapping[str, str]) -> Picture:
         root = self._context.root.path

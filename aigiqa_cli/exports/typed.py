@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigiqa_cli import __version__
 from aigiqa_cli.exports.columns import Plan, Row, cells, integer, number, plan
@@ -27,7 +27,7 @@ class Typed:
 
         from aigiqa_cli.index import KINDS
 
-        texts = [column for column in wanted.columns if wanted.exact and column.startswith("mos_")]
+        texts = self._texts = [column for column in wanted.columns if wanted.exact and column.startswith("mos_")]
         types = {"number": pa.float64(), "integer": pa.int64()}
         fields = [(column, types.get(KINDS[column], pa.string())) for column in wanted.columns]
         fields += [(f"{column}_text", pa.string()) for column in texts]
@@ -44,12 +44,22 @@ class Typed:
         return [pa.array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
 
     def batches(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
-        """Record batches of at most BATCH rows."""
+        """Record batches of the schema."""
         import pyarrow as pa
 
+        if isinstance(rows, Columnar) and not self._texts:
+            yield from rows.batches(self)
+            return
         remaining = iter(rows)
         while chunk := list(islice(remaining, BATCH)):
             yield pa.RecordBatch.from_arrays(self.arrays(chunk), schema=self.schema)
+
+
+@runtime_checkable
+class Columnar(Protocol):
+    """Rows that can also be had as record batches, without a text for each field."""
+
+    def batches(self, typed: Typed, /) -> Iterator[pa.RecordBatch]: ...
 
 
 class Writable(Protocol):

@@ -63,19 +63,21 @@ def export(
     wanted = _wanted(context, records, selection, form)
     left_out: Counter[str] = Counter()
 
-    def rows() -> Iterator[Row]:
+    needed = form.lacks(wanted)
+
+    def rows() -> Iterable[Row]:
         left_out.clear()
-        found: Iterable[Row] = selecting.rows(context.root, records, where=selection.where, split=selection.split)
+        found = selecting.rows(context.root, records, where=selection.where, split=selection.split)
         if selection.spreadsheet:
             found = for_spreadsheets(found)
-        return usable(found, form.lacks(wanted), left_out)
+        return usable(found, needed, left_out) if needed else found
 
     if form.fill is None:
         return Exported(exports.export(rows(), wanted, form.name, target), dict(left_out))
     if not isinstance(target, Path):
         raise UsageFault(f"{form.name} is a folder", hint="name one with -o FOLDER", phase="PLAN")
     source = Source(
-        rows=Again(rows),
+        rows=Again(lambda: iter(rows())),
         wanted=wanted,
         root=context.root.path,
         files={one.path: one for record in records for one in _installed(record)},

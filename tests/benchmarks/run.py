@@ -1,11 +1,10 @@
 """Measure aigiqa against what people use otherwise: pairs in turn, medians of the ratios within one run.
 
-    python tests/benchmarks/run.py [--only NAME] [--runs N] [--json PATH] [--megabytes 1000]
-                                   [--work FOLDER] [--strict]
+    python tests/benchmarks/run.py [--only NAME] [--runs N] [--json PATH] [--megabytes 1000] [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
-command that fails always does. The tree and the peers (what they do after a kill,
-see peers.py) take long and run only by name. With --work the data stays for the next run.
+command that fails always does. The tree, the million rows and the peers (what they do after a kill, see peers.py) take
+long and run only by name. With --work the data stays for the next run.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ import gallery
 import import_
 import material
 import measure
+import million
 import part
 import peers
 import quick
@@ -46,10 +46,12 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "bootstrap": bootstrap.rows,
     "export": export.rows,
     "gallery": gallery.rows,
+    "million": million.rows,
     "tree": tree.rows,
     "peers": peers.rows,
 }
-ONLY_BY_NAME = {"tree", "peers"}
+NEED_ARCHIVE = {"import", "verify"}
+ONLY_BY_NAME = {"tree", "peers", "million"}
 VERSIONS = {"unzip": ("unzip", "-v"), "sha256sum": ("sha256sum", "--version"), "hf": ("hf", "--version")}
 
 
@@ -112,17 +114,17 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the archive")
     parser.add_argument("--files", type=int, default=tree.FILES, help="files of the tree")
+    parser.add_argument("--rows", type=int, default=million.ROWS, help="rows of the index of `million`")
     parser.add_argument("--work", type=Path, help="folder that keeps the data (default: a temporary one)")
     parser.add_argument("--strict", action="store_true", help="end with 1 if a target is missed or a row is not run")
     chosen = parser.parse_args()
-    tree.FILES = chosen.files
+    tree.FILES, million.ROWS = chosen.files, chosen.rows
     names = chosen.only or [name for name in BENCHMARKS if name not in ONLY_BY_NAME]
     facts = machine()
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     with tempfile.TemporaryDirectory(prefix="aigiqa-bench-") as temporary:
         work = (chosen.work or Path(temporary)).resolve()
-        needs_data = bool(set(names) - {"quick", "startup", "bootstrap", "export", "gallery", "tree", "peers"})
-        data = material.make(work, chosen.megabytes) if needs_data else Material(work, 0)
+        data = material.make(work, chosen.megabytes) if NEED_ARCHIVE & set(names) else Material(work, 0)
         rows = [row for name in names for row in measured(name, data, chosen.runs)]
     print(measure.describe(rows))
     if chosen.json:
