@@ -6,8 +6,12 @@ import io
 import json
 import os
 import random
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,19 @@ import pytest
 from doubles import Fault
 from local import ARCHIVE, EARLY, NAME, Local, archive, local
 from nursery import Ended
+from wire import DATA, LOOSE, PINNED, QUICK, SHA256, SIZE, Wire
 
+from aigiqa_cli import early
 from aigiqa_cli.archives import open_archive
 from aigiqa_cli.archives.arriving import ArchiveArriving
-from aigiqa_cli.errors import RefusedInput
+from aigiqa_cli.archives.contract import Needed, Refusal
+from aigiqa_cli.archives.source import Opened, Source
+from aigiqa_cli.archives.zip_arriving import ZipArriving
+from aigiqa_cli.context import Context
+from aigiqa_cli.errors import PersonNeeded, RefusedInput
+from aigiqa_cli.manifest.catalogue import Catalogue
+from aigiqa_cli.store import Root
+from aigiqa_cli.transport import parts
 
 PLAIN = "import aigiqa_cli.early\naigiqa_cli.early.WORTH = 1 << 60\n"
 PROMPTS = 60  # 240 images: much more than the end that is asked for first
@@ -209,7 +222,6 @@ def test_S04_a_full_disk_is_told_once(here: Local) -> None:
 
 def test_S03_an_interrupt_leaves_the_beginning(here: Local) -> None:
     import signal
-    import time
 
     here.server.site.faults.add(ARCHIVE, Fault(), Fault(rate=len(here.packed) // 4))
     pid = here.nursery.begin("fetch", NAME)
@@ -273,3 +285,150 @@ def archive_of(count: int) -> bytes:
         for number in range(count):
             made.writestr(f"{number}.bin", random.Random(number).randbytes(20_000))
     return stream.getvalue()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Each part by itself, in this process
+
+
+@contextmanager
+def growing(tmp_path: Path, data: bytes, tail: int, arrived: int) -> Iterator[tuple[ZipArriving, Path]]:
+    """The reader of a zip of which the first `arrived` bytes are here, and the last `tail` ones are known."""
+    path, end = tmp_path / "a.part", tmp_path / "end"
+    path.write_bytes(data[:arrived])
+    end.write_bytes(data[-tail:])
+    with path.open("rb") as part, end.open("rb") as known:
+        yield ZipArriving(Source(Opened((part.fileno(), known.fileno()), length=len(data)))), path
+
+
+def test_bytes_come_from_the_part_and_from_its_end(tmp_path: Path) -> None:
+    data = archive_of(9)
+    with growing(tmp_path, data, 70_000, len(data)) as (reader, _):
+        for at, count in ((0, 10), (len(data) - 70_010, 30), (len(data) - 20, 20), (len(data) - 5, 50), (len(data), 1)):
+            assert reader.growing.pread(count, at) == data[at : at + count]
+
+
+def test_members_are_consumed_one_by_one_as_they_arrive(tmp_path: Path) -> None:
+    data = archive_of(9)
+    with growing(tmp_path, data, 70_000, 0) as (reader, path):
+        members = reader.members()
+        seen: dict[str, bytes] = {}
+
+        def arrive() -> None:
+            with path.open("ab") as stream:
+                for at in range(0, len(data), 10_000):
+                    stream.write(data[at : at + 10_000])
+                    stream.flush()
+                    time.sleep(0.002)
+
+        thread = threading.Thread(target=arrive)
+        thread.start()
+        reader.stream(members, lambda member, chunks: seen.update({member.name: b"".join(chunks)}))
+        thread.join()
+        reader.settle()
+    assert seen == {f"{number}.bin": random.Random(number).randbytes(20_000) for number in range(9)}
+
+
+@pytest.mark.parametrize("why", ["begun anew", "nobody is left", "another end", "encrypted"])
+def test_what_ends_a_reader_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    data = archive_of(9)
+    if why == "encrypted":  # the flag of the last entry of the directory
+        at = data.rindex(b"PK\x01\x02") + 8
+        data = data[:at] + b"\x01" + data[at + 1 :]
+    with growing(tmp_path, data, 70_000, 1000) as (reader, path):
+        if why == "encrypted":
+            with pytest.raises((Refusal, Needed)):
+                reader.members()
+            return
+        if why == "begun anew":
+            path.unlink()
+        elif why == "nobody is left":
+            monkeypatch.setattr(os, "getppid", lambda: 1)
+            reader.growing.parent = 2
+        else:
+            path.write_bytes(data[:-30] + bytes(30))
+        expected = BrokenPipeError if why == "nobody is left" else Refusal
+        with pytest.raises(expected):
+            reader.settle()
+
+
+@pytest.fixture
+def inside(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    monkeypatch.setattr(early, "WORTH", 0)
+    root = Root(tmp_path / "root")
+    root.prepare()
+    return Context(root, Catalogue({}), QUICK, wire.reporter)
+
+
+def test_a_download_is_watched_from_outside(inside: Context, wire: Wire) -> None:
+    begun = early.begin(inside, PINNED, [wire.source()], 3)
+    assert begun is not None
+    assert begun.tail == DATA[-66_900:]
+    assert begun.finished() == ("http /set.zip", (SHA256, SIZE))
+    assert begun.is_over
+    beside = begun.beside(inside.reporter)
+    beside.phase("unpacking", total=7)
+    beside.advance(7)
+    beside.note("a note")
+    beside.detail("a detail")
+    assert wire.reporter.phases[-1] == ("unpacking", 7, 0)
+    assert wire.reporter.notes[-2:] == ["a note", "a detail"]
+    lost: list[int] = []
+    begun.on_loss(lambda: lost.append(1))
+    assert lost == []
+
+
+def test_beside_a_download_only_the_download_is_shown(inside: Context, wire: Wire) -> None:
+    wire.server.site.faults.add("/set.zip", Fault(), Fault(rate=SIZE))
+    begun = early.begin(inside, PINNED, [wire.source()], 3)
+    assert begun is not None
+    assert begun.part() is not None
+    beside = begun.beside(inside.reporter)
+    beside.phase("unpacking", total=7)
+    beside.advance(7)
+    begun.call_off()
+    with pytest.raises(early.CalledOff):
+        begun.received()
+    assert "unpacking" not in [name for name, *_ in wire.reporter.phases]
+    assert wire.reporter.advanced < SIZE
+
+
+@pytest.mark.parametrize("why", ["no parts", "gone", "small", "here already"])
+def test_what_is_not_begun_early(inside: Context, wire: Wire, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    sources = [wire.source("/nowhere.zip" if why == "gone" else "/set.zip")]
+    if why == "no parts":
+        wire.server.site.put("/set.zip", DATA, ranges=False)
+    elif why == "small":
+        monkeypatch.setattr(early, "WORTH", SIZE + 1)
+    elif why == "here already":
+        wire.partial = inside.root.partial
+        part = parts.create(wire.partial, SHA256)
+        part.append(DATA)
+        part.close()
+    assert early.begin(inside, PINNED, sources, 3) is None
+
+
+@pytest.mark.parametrize("why", ["another length", "no file", "begun anew"])
+def test_who_waits_is_told_of_a_loss(inside: Context, wire: Wire, why: str) -> None:
+    wanted, faults = LOOSE, wire.server.site.faults
+    if why == "another length":
+        faults.add("/set.zip", Fault(then=replace(wire.server.site.blobs["/set.zip"], data=DATA[:-9])))
+    elif why == "no file":
+        faults.add("/set.zip", Fault(), *[Fault(status=404)] * 9)
+    else:
+        wanted = PINNED
+        faults.add("/set.zip", Fault(), Fault(cut=SIZE // 2, flip=100), Fault())
+    begun = early.begin(inside, wanted, [wire.source()], 3)
+    assert begun is not None
+    lost = threading.Event()
+    begun.on_loss(lost.set)
+    assert lost.wait(30)
+    if why == "no file":
+        assert begun.part() is None
+        with pytest.raises(PersonNeeded):
+            begun.received()
+    else:
+        assert begun.received().bytes in (SIZE, SIZE - 9)
+    late = threading.Event()
+    begun.on_loss(late.set)
+    assert late.is_set(), "who asks afterwards hears it at once"

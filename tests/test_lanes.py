@@ -16,7 +16,7 @@ from wire import Wire, same
 from aigiqa_cli.errors import IntegrityFault, PersonNeeded
 from aigiqa_cli.transport import Wanted, lanes
 from aigiqa_cli.transport.lanes import Pieces
-from aigiqa_cli.transport.model import Limits
+from aigiqa_cli.transport.model import Again, Limits
 
 RATE = 400_000  # bytes a second of each connection
 DATA = b"PK\x03\x04" + random.Random(3).randbytes(799_996)
@@ -159,6 +159,13 @@ def test_a_mirror_of_another_length_is_no_mirror(big: Wire) -> None:
     assert got.source == "http /big.zip"
 
 
+def test_a_mirror_of_another_length_is_left_alone_where_only_the_hash_is_known(big: Wire) -> None:
+    big.server.site.put("/twin.zip", DATA + b"more")
+    got = big.receive(Wanted("big.zip", "zip", None, SHA256), big.source(BIG), big.source("/twin.zip"))
+    assert same(got, DATA)
+    assert got.source == "http /big.zip"
+
+
 def test_N05_wrong_bytes_of_one_mirror_do_not_spoil_the_other_s(big: Wire) -> None:
     big.server.site.put("/twin.zip", OTHER)
     got = big.receive(PINNED, big.source(BIG), big.source("/twin.zip"))
@@ -294,3 +301,8 @@ def test_a_late_head_is_fetched_by_a_second_one_too(monkeypatch: pytest.MonkeyPa
     shared.deliver(1, b"b")
     shared.deliver(0, b"a")
     assert shared.take() is None
+
+
+def test_without_lanes_there_is_no_rest() -> None:
+    with pytest.raises(Again, match="every connection ended"):
+        next(Pieces(0, 2, 1).rest())
