@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ _STARTED = 19  # field of /proc/PID/stat behind the name of the program: clock t
 def note() -> dict[str, Any]:
     """This process, as JSON: host, boot of its kernel, number, start, and when the note was made."""
     return {
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "boot": boot_id(),
         "pid": os.getpid(),
         "start": _start(os.getpid()),

@@ -68,7 +68,8 @@ def read(data: bytes) -> Located:
         line = data.count(b"\n", 0, error.start) + 1
         result.faults.append(YamlFault(line, "the file is not UTF-8", "UTF-8", f"byte {data[error.start]:#04x}"))
         return result
-    for number, content in enumerate(text.split("\n"), 1):  # splitlines() would swallow the controls that it ends at
+    suspect = text.split("\n") if _CONTROL.search(text.replace("\n", "")) else ()
+    for number, content in enumerate(suspect, 1):  # splitlines() would swallow the controls that it ends at
         if bad := _CONTROL.search(content):
             result.faults.append(YamlFault(number, "control character", "printable text", f"U+{ord(bad[0]):04X}"))
     if not result.faults:
@@ -94,9 +95,9 @@ class _Builder:
     def build(self, text: str) -> None:
         import yaml
 
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
-            self.events = yaml.parse(text, Loader=loader)
+            # What yaml.parse does, without asking before each event whether there is one.
+            self.events = iter(getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_event, None)
             self._documents(yaml)
         except _TooDeepError as error:
             self._fault(error.line, "nested too deeply", f"at most {MAX_DEPTH} levels")

@@ -9,7 +9,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,7 +31,7 @@ def fsync_folder(folder: Path) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes stand at `path` once the block has ended well, durably; otherwise nothing changes."""
-    part = path.with_name(f".{shortened(path.name, 200)}.{secrets.token_hex(6)}.tmp")
+    part = path.with_name(f".{shortened(path.name, 200)}.{os.urandom(6).hex()}.tmp")
     try:
         with folders.new_file(part, 0o644) as stream:
             with suppress(OSError):  # a temporary file without a lock is a dead writer's, and gc removes it

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -136,7 +135,7 @@ def _set_aside(root: Root, database: str, handle: int, one: Mend, aside: list[Pa
 def _to_quarantine(
     root: Root, database: str, handle: int, name: str, aside: list[Path], why: Mapping[str, str]
 ) -> None:
-    target = root.quarantine / f"{database}-{secrets.token_hex(4)}-{shortened(name, ASIDE)}"
+    target = root.quarantine / f"{database}-{os.urandom(4).hex()}-{shortened(name, ASIDE)}"
     write_whole(target.with_name(target.name + ".why.json"), json.dumps(dict(why), ensure_ascii=False).encode())
     with folders.opened(target.parent, folders.PASSED) as quarantine:
         os.rename(name, target.name, src_dir_fd=handle, dst_dir_fd=quarantine)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 import select
 import subprocess
 import sys
@@ -58,7 +57,7 @@ def probe(folder: Path) -> list[Ability]:
 @contextmanager
 def _workshop(folder: Path) -> Iterator[Path]:
     before = folder.stat()
-    place = folder / f".probe.{secrets.token_hex(6)}.tmp"
+    place = folder / f".probe.{os.urandom(6).hex()}.tmp"
     folders.make(place, 0o700)
     try:
         with folders.opened(place) as handle:

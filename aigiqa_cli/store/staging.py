@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,7 +84,7 @@ def _begun(root: Root, database: str) -> tuple[Path, int]:
     """A new staging folder and its owner note, open and locked. What `gc` takes for unborn and removes in the very
     moment between folder and note is begun anew."""
     for _ in range(_TRIES):
-        folder = root.staging / f"{database}-{secrets.token_hex(8)}"
+        folder = root.staging / f"{database}-{os.urandom(8).hex()}"
         folders.make(folder, 0o700)
         try:
             return folder, _held_note(folder)
@@ -258,7 +257,7 @@ def _is_former(folder: Path, published: Path) -> bool:
 def _shelve(root: Root, former: Path, name: str, database: str) -> None:
     """Put a former version away, its record beside it: nothing of the user's in it is ever removed."""
     if os.path.lexists(root.replaced / name):
-        name = f"{database}-{secrets.token_hex(8)}"
+        name = f"{database}-{os.urandom(8).hex()}"
     if root.record(database).is_file():
         write_whole(root.replaced / f"{name}.json", root.record(database).read_bytes())
     folders.rename(former, root.replaced / name)
@@ -289,7 +288,7 @@ def withdraw(root: Root, database: str) -> Path:
 
     Returns the former folder, which `retire` empties; a run that is killed in between is finished by the next one.
     """
-    note = root.replaced / f"{database}-{secrets.token_hex(8)}.json"
+    note = root.replaced / f"{database}-{os.urandom(8).hex()}.json"
     folders.rename(root.record(database), note)
     fsync_folder(root.installed)
     fsync_folder(root.replaced)

@@ -11,7 +11,6 @@ the note: whatever is changed later gets other times than those in the note.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from aigiqa_cli.store.root import Root
 def clock(root: Root) -> int:
     """The time by the clock of the root's file system, in ns since 1970. Raises OSError if nothing can be written."""
     folders.make(root.stat, exist_ok=True)
-    path = root.stat / f".clock.{secrets.token_hex(6)}.tmp"
+    path = root.stat / f".clock.{os.urandom(6).hex()}.tmp"
     try:
         with folders.new_file(path) as stream:
             return os.fstat(stream.fileno()).st_mtime_ns

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +163,7 @@ def _sent_home(root: Root, database: str, path: Path, relative: str) -> bool:
 
 
 def _set_aside(root: Root, database: str, path: Path) -> Path:
-    aside = root.quarantine / f"{database}-{secrets.token_hex(4)}-{shortened(path.name, ASIDE)}"
+    aside = root.quarantine / f"{database}-{os.urandom(4).hex()}-{shortened(path.name, ASIDE)}"
     folders.rename(path, aside)
     fsync_folder(root.quarantine)
     return aside
