@@ -30,7 +30,14 @@ BIG = "/big.zip"
 @pytest.fixture
 def big(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Wire:
     """A host that gives every connection little, and a receiver for which small is large."""
-    for name, value in (("WORTH", 100_000), ("LISTEN", 0.1), ("LEFT", 0.5), ("SMALLEST", 20_000), ("LARGEST", 50_000)):
+    for name, value in (
+        ("WORTH", 100_000),
+        ("LISTEN", 0.1),
+        ("WAIT", 0.3),
+        ("LEFT", 0.5),
+        ("SMALLEST", 20_000),
+        ("LARGEST", 50_000),
+    ):
         monkeypatch.setattr(lanes, name, value)
     wire.server.site.put(BIG, DATA)
     wire.server.rate = RATE
@@ -87,6 +94,14 @@ def test_one_connection_stays_alone(big: Wire, monkeypatch: pytest.MonkeyPatch, 
     assert same(big.receive(PINNED, big.source(BIG)), DATA)
     assert len(pieces(big)) <= (5 if why == "nobody gains" else 0), "the second one is given up"
     assert big.log[0].sent == len(DATA), "the first one brought everything"
+
+
+@pytest.mark.parametrize(("delay", "many"), [(0.2, True), (1.5, False)])
+def test_a_second_connection_has_time_to_begin(big: Wire, delay: float, many: bool) -> None:
+    """A host may be far away; one that keeps silent brings no gain."""
+    big.server.site.faults.add(BIG, Fault(rate=RATE), Fault(rate=RATE, delay=delay))
+    assert same(big.receive(PINNED, big.source(BIG)), DATA)
+    assert (len(pieces(big)) > 4) == many
 
 
 def test_never_more_connections_than_allowed(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 LISTEN = 1.0  # seconds with one connection, and again with two, before it is decided
 WORTH = 16 << 20  # bytes: less comes over one connection
-LEFT = 4.0  # seconds of work that must be left to be worth it
+WAIT = 3.0  # seconds until the second connection brings its first byte: some hosts are far away
+LEFT = 8.0  # seconds of work that must be left to be worth it
 GAIN = 1.25  # what two connections must bring of what one did
 SMALLEST, LARGEST = 1 << 20, 4 << 20  # bytes of a piece: about what a lane brings in a second
 AHEAD = 8  # pieces that may wait for their turn, or be on their way
@@ -68,6 +69,8 @@ class Pieces:
         self._begun: dict[int, list[float]] = {}  # pieces on their way: when each try began
         self._usual = LISTEN
         self._over = False
+        self._made = time.monotonic()
+        self._compared: tuple[float, int, int] | None = None
 
     def span(self, number: int) -> tuple[int, int]:
         begin = self.begin + number * self.size
@@ -120,6 +123,20 @@ class Pieces:
         with self._changed:
             self.moved += count
 
+    def gain(self, beside: int, at_once: bool) -> float | None:
+        """Bytes a second of the first connection, which has brought `beside` bytes meanwhile, and of these lanes, since
+        their first byte; None while it is too early to tell."""
+        now = time.monotonic()
+        if not self.moved:
+            return 0.0 if at_once or not self.lanes or now - self._made > WAIT else None
+        if self._compared is None:
+            self._compared = now, beside, self.moved
+            return 0.0 if at_once else None
+        since, was, had = self._compared
+        if now - since < LISTEN and not at_once:
+            return None
+        return (beside - was + self.moved - had) / max(now - since, 1e-3)
+
     def enter(self) -> None:
         with self._changed:
             self.lanes += 1
@@ -171,7 +188,7 @@ class Lanes:
     def blocks(self, answer: Answer, at: int) -> Iterator[bytes]:
         """What follows from `at` to the end, in order: from the answer, and from lanes once they are worth it."""
         begun, came, stop = time.monotonic(), 0, self.end
-        alone = tried = 0.0  # bytes a second of one connection; when the second one began
+        alone, trying = 0.0, False  # bytes a second of one connection; whether a second one is tried
         while block := answer.read(min(_BLOCK, stop - at)) if at < stop else b"":
             yield block
             at, came = at + len(block), came + len(block)
@@ -182,16 +199,18 @@ class Lanes:
                 alone = came / spent
                 if self.end - at < LEFT * alone:
                     break
-                stop = self._try(at, alone)
-                begun = tried = time.monotonic()
-                came = 0
-            elif tried and self.pieces:
-                if (came + self.pieces.moved) / spent < GAIN * alone:
+                stop, trying = self._try(at, alone), True
+                begun, came = time.monotonic(), 0
+            elif trying and self.pieces:
+                gained = self.pieces.gain(came, at >= stop)
+                if gained is None:
+                    continue
+                trying = False
+                if gained < GAIN * alone:
                     self.pieces.stop()
                     self.pieces, stop = None, self.end
                 else:
                     self._widen(alone)
-                tried = 0.0
         if self.pieces and at >= stop:
             answer.close()
             self._start(self.first)
@@ -202,7 +221,7 @@ class Lanes:
 
     def _try(self, at: int, alone: float) -> int:
         """One lane more, which begins where the first connection will be when it is decided."""
-        begin = at + int(2 * LISTEN * alone)
+        begin = at + int((WAIT + LISTEN) * alone)
         size = min(max(int(alone * LISTEN), SMALLEST), LARGEST)
         self.pieces = Pieces(begin, self.end, size)
         self._start(self.others[0] if self.others else self.first)
