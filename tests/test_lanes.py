@@ -321,3 +321,31 @@ def test_a_late_head_is_fetched_by_a_second_one_too(monkeypatch: pytest.MonkeyPa
 def test_without_lanes_there_is_no_rest() -> None:
     with pytest.raises(Again, match="every connection ended"):
         next(Pieces(0, 2, 1).rest())
+
+
+def test_what_two_connections_bring_is_counted_from_the_second_ones_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
+    shared = Pieces(0, 100, 1)
+    shared.enter()
+    now[0] = 1.0
+    assert shared.gain(50, False) is None, "it has not begun yet"
+    now[0] = 2.0
+    shared.heard(10)
+    assert shared.gain(100, False) is None, "now it has"
+    now[0] = 2.5
+    shared.heard(40)  # and then its pieces are here, and wait for their turn
+    now[0] = 3.0
+    assert shared.gain(150, False) == 50 / 1.0 + 40 / 0.5
+
+
+@pytest.mark.parametrize(("lanes_left", "at_once", "later"), [(0, False, 0.1), (1, True, 0.1), (1, False, 99.0)])
+def test_a_second_connection_that_brings_nothing_is_no_gain(
+    monkeypatch: pytest.MonkeyPatch, lanes_left: int, at_once: bool, later: float
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
+    shared = Pieces(0, 100, 1)
+    shared.lanes = lanes_left
+    now[0] = later
+    assert shared.gain(50, at_once) == 0.0

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 LISTEN = 1.0  # seconds with one connection, and again with two, before it is decided
 WORTH = 16 << 20  # bytes: less comes over one connection
-WAIT = 3.0  # seconds until the second connection brings its first byte: some hosts are far away
-LEFT = 8.0  # seconds of work that must be left to be worth it
+WAIT = 1.5  # seconds until the second connection brings its first byte: some hosts are far away
+LEFT = 6.0  # seconds of work that must be left to be worth it
 GAIN = 1.25  # what two connections must bring of what one did
 SMALLEST, LARGEST = 1 << 20, 4 << 20  # bytes of a piece: about what a lane brings in a second
 AHEAD = 8  # pieces that may wait for their turn, or be on their way
@@ -69,7 +69,7 @@ class Pieces:
         self._begun: dict[int, list[float]] = {}  # pieces on their way: when each try began
         self._usual = LISTEN
         self._over = False
-        self._made = time.monotonic()
+        self._made = self._heard = time.monotonic()
         self._compared: tuple[float, int, int] | None = None
 
     def span(self, number: int) -> tuple[int, int]:
@@ -122,6 +122,7 @@ class Pieces:
     def heard(self, count: int) -> None:
         with self._changed:
             self.moved += count
+            self._heard = time.monotonic()
 
     def gain(self, beside: int, at_once: bool) -> float | None:
         """Bytes a second of the first connection, which has brought `beside` bytes meanwhile, and of these lanes, since
@@ -135,7 +136,9 @@ class Pieces:
         since, was, had = self._compared
         if now - since < LISTEN and not at_once:
             return None
-        return (beside - was + self.moved - had) / max(now - since, 1e-3)
+        # A lane that is quick has nothing more to do after a moment: its pieces are not asked for yet.
+        own = (self.moved - had) / max(self._heard - since, 1e-3)
+        return (beside - was) / max(now - since, 1e-3) + own
 
     def enter(self) -> None:
         with self._changed:
@@ -193,7 +196,7 @@ class Lanes:
             yield block
             at, came = at + len(block), came + len(block)
             spent = time.monotonic() - begun
-            if spent < LISTEN and at < stop:
+            if spent < LISTEN and at < stop and not trying:
                 continue
             if not alone:
                 alone = came / spent
