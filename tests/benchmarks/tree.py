@@ -19,7 +19,7 @@ from measure import Command, Row
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 NAME = "fetch of a tree : hf download"
-TARGET = 1.0
+TARGET = 0.8
 RUNS = 3
 FILES = 20_000
 SIDE = 80  # pixels: noise of 19 kB
