@@ -17,7 +17,7 @@ _SILENT = ("-q", "--quiet", "--no-color")  # do not change what a pipe gets
 def verify_quick(arguments: Sequence[str]) -> str:
     """The answer; "" where it is not plain."""
     asked = _asked(arguments)
-    if asked is None or sys.stdout.isatty():
+    if asked is None or sys.stdout.isatty() or any(os.sep in name for name in asked[1]):
         return ""
     root, names = root_path(asked[0], os.environ), asked[1]
     internal = os.path.join(root, ".aigiqa")

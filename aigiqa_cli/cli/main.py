@@ -29,6 +29,7 @@ def run() -> NoReturn:
         _version(arguments)
         sys.exit(0)
     listen()
+    _hide_secrets_in_tracebacks()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
     try:
         code = _finished(arguments, 0 if _told_at_once(arguments) else _run(arguments))
@@ -73,7 +74,6 @@ def _run(arguments: Sequence[str]) -> int:
     from aigiqa_cli.errors import Exit
     from aigiqa_cli.machine import machine_fault
 
-    _hide_secrets_in_tracebacks()
     os.umask(os.umask(0o022) | stat.S_IWOTH)  # a group may share a root; nothing is ever for everybody to write (C08)
     try:
         return _command(arguments)
