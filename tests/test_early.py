@@ -29,7 +29,7 @@ from aigiqa_cli.archives.contract import Needed, Refusal
 from aigiqa_cli.archives.source import Opened, Source
 from aigiqa_cli.archives.zip_arriving import ZipArriving
 from aigiqa_cli.context import Context
-from aigiqa_cli.errors import PersonNeeded, RefusedInput
+from aigiqa_cli.errors import MachineFault, PersonNeeded, RefusedInput
 from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.store import Root
 from aigiqa_cli.transport import parts
@@ -269,6 +269,23 @@ def test_a_download_that_is_begun_anew_ends_it(tmp_path: Path) -> None:
     with grown(tmp_path, archive_of(9), 70_000) as found:
         (tmp_path / "growing.part").unlink()
         with pytest.raises(RefusedInput, match="begun anew"):
+            found.settle()
+
+
+def test_who_waits_for_bytes_that_never_come_is_told_so(tmp_path: Path) -> None:
+    path, losses = tmp_path / "growing.part", list[Callable[[], None]]()
+    data = archive_of(9)
+    path.write_bytes(data[:1000])
+    with ArchiveArriving(path, len(data), data[-70_000:], tmp_path, "growing.zip", losses.append) as found:
+        threading.Timer(0.1, losses[0]).start()
+        with pytest.raises(RefusedInput, match="ended before it was whole"):
+            found.settle()
+
+
+def test_a_worker_that_dies_by_itself_is_a_machine_s_fault(tmp_path: Path) -> None:
+    with grown(tmp_path, archive_of(9), 70_000) as found:
+        found._process.kill()
+        with pytest.raises(MachineFault):
             found.settle()
 
 

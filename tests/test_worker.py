@@ -338,6 +338,24 @@ def test_I09_who_looks_too_long_is_ended_by_a_signal(tmp_path: Path, monkeypatch
     assert killed == [HUNG]
 
 
+def test_a_reader_that_has_more_to_judge_is_told_when(bench: Bench) -> None:
+    settled = []
+
+    class Later:
+        def members(self) -> list[Member]:
+            return []
+
+        def stream(self, wanted: Any, consume: Consume) -> None:
+            settled.append(list(wanted))
+
+        def settle(self) -> None:
+            settled.append("settled")
+
+    bench.monkeypatch.setitem(worker.FORMATS, "zip", lambda _: Later())
+    assert bench("zip", bench.given(b""), []) == [{"listed": 0}, {"done": 0}]
+    assert settled == ["settled", []]
+
+
 def test_a_reader_without_members_is_served(bench: Bench) -> None:
     class Nothing:
         def members(self) -> list[Member]:

@@ -33,9 +33,7 @@ class ArchiveArriving(Archive):
 
     def settle(self) -> None:
         self._send("[]\n")
-        for answer in self._answers():
-            if "done" in answer:
-                return
+        next(self._answers())  # that it is done, or why not
 
     def _list(self) -> Iterator[Member]:
         self._on_loss(self._give_up)  # the worker runs, and may be waiting for bytes already

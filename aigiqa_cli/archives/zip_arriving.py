@@ -13,7 +13,6 @@ import time
 from aigiqa_cli.archives.contract import Consume, Member, Refusal
 from aigiqa_cli.archives.source import BUFFER, Opened, Piece, Source
 from aigiqa_cli.archives.zip import ZipFormat
-from aigiqa_cli.archives.zip_layout import ENCRYPTED
 from aigiqa_cli.archives.zip_parts import Extents
 
 _POLL = 0.004  # seconds
@@ -55,19 +54,14 @@ class Growing:
 
 
 class ZipArriving(ZipFormat):
-    """A zip of which the directory is read at once, and each member when it has arrived."""
+    """A zip of which the directory is read at once, and each member when it has arrived. It is given neither password
+    nor programs: what needs one is refused, and unpacked when the whole file is here."""
 
     def __init__(self, source: Source) -> None:
         self.growing = Growing(source.opened)
         super().__init__(Source(source.opened, [Piece(self.growing.length, self.growing.pread)]))
         self.extents = Extents(self.pread, self.layout.directory)
         self.layout = self.extents
-
-    def members(self) -> list[Member]:
-        found = super().members()
-        if self.foreign or any(entry.flags & ENCRYPTED for entry in self.entries):
-            raise Refusal("its members can be unpacked only where the whole archive is", "A21")
-        return found
 
     def settle(self) -> None:
         """Judge the whole file, strictly, once it is here."""

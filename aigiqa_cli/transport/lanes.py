@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -253,12 +254,11 @@ class Lanes:
         fault: Fault | None = None
         try:
             limits = replace(self.session.limits, tries=1)
-            with Session(settings=self.session.settings, limits=limits, pace=mirror.pace) as session:
+            about = self.session.settings
+            with suppress(Stopped), Session(settings=about, limits=limits, pace=mirror.pace) as session:
                 fault = self._fetch(mirror, pieces, session)
         except Fault as error:
             fault = error
-        except Stopped:
-            pass
         finally:
             self._crowd[id(mirror)] -= 1
             if fault:
