@@ -34,6 +34,7 @@ def big(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Wire:
         ("WORTH", 100_000),
         ("LISTEN", 0.1),
         ("WAIT", 0.3),
+        ("GAIN", 1.1),
         ("LEFT", 0.5),
         ("SMALLEST", 20_000),
         ("LARGEST", 50_000),
@@ -96,7 +97,7 @@ def test_one_connection_stays_alone(big: Wire, monkeypatch: pytest.MonkeyPatch, 
     assert big.log[0].sent == len(DATA), "the first one brought everything"
 
 
-@pytest.mark.parametrize(("delay", "many"), [(0.2, True), (1.5, False)])
+@pytest.mark.parametrize(("delay", "many"), [(0.1, True), (1.5, False)])
 def test_a_second_connection_has_time_to_begin(big: Wire, delay: float, many: bool) -> None:
     """A host may be far away; one that keeps silent brings no gain."""
     big.server.site.faults.add(BIG, Fault(rate=RATE), Fault(rate=RATE, delay=delay))
@@ -121,7 +122,7 @@ def test_never_more_connections_than_allowed(big: Wire, monkeypatch: pytest.Monk
     monkeypatch.setattr(lanes.Lanes, "_piece", piece)
     big.limits = Limits.chosen({"AIGIQA_CONNECTIONS": "3"})
     assert same(big.receive(PINNED, big.source(BIG)), DATA)
-    assert most[0] == 3
+    assert 1 < most[0] <= 3
 
 
 @pytest.mark.parametrize(
