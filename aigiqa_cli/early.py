@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import Fault
-from aigiqa_cli.reporting import Reporter, Silent
+from aigiqa_cli.reporting import Forwarding, Reporter, Silent
 from aigiqa_cli.transport import parts
 from aigiqa_cli.transport.model import Received, Source, Wanted
 from aigiqa_cli.transport.ranges import RemoteFile
@@ -51,7 +51,14 @@ class Early:
         self._changed = threading.Condition()
         self._over = False
         self._lost: list[Callable[[], None]] = []
-        threading.Thread(target=self._run, daemon=True).start()
+
+    def start(self) -> bool:
+        """Begin; False where no thread can be started."""
+        try:
+            threading.Thread(target=self._run, daemon=True).start()
+        except RuntimeError:  # the download goes its plain way, which needs none (S09)
+            return False
+        return True
 
     def part(self) -> Path | None:
         """Where the file grows, once its first byte is on its way; None if that never comes."""
@@ -125,48 +132,35 @@ class Early:
         self._tell()
 
 
-class _Watched:
+class _Watched(Forwarding):
     """Tells how the download goes on, and ends it when it was called off."""
 
     def __init__(self, early: Early, reporter: Reporter) -> None:
-        self._early, self._to = early, reporter
-
-    def phase(self, name: str, *, total: int | None = None, unit: str = "bytes", done: int = 0) -> None:
-        self._to.phase(name, total=total, unit=unit, done=done)
+        super().__init__(reporter)
+        self._early = early
 
     def advance(self, amount: int = 1) -> None:
         if self._early.off:
             raise CalledOff
-        self._to.advance(amount)
-
-    def note(self, text: str) -> None:
-        self._to.note(text)
-
-    def detail(self, text: str) -> None:
-        self._to.detail(text)
+        super().advance(amount)
 
 
-class Meanwhile:
+class Meanwhile(Forwarding):
     """The reporter of the work beside a download: one line of progress is enough, the download's while it lasts."""
 
     def __init__(self, early: Early, reporter: Reporter) -> None:
-        self._early, self._to = early, reporter
+        super().__init__(reporter)
+        self._early = early
         self._shown = False
 
     def phase(self, name: str, *, total: int | None = None, unit: str = "bytes", done: int = 0) -> None:
         self._shown = self._early.is_over
         if self._shown:
-            self._to.phase(name, total=total, unit=unit, done=done)
+            super().phase(name, total=total, unit=unit, done=done)
 
     def advance(self, amount: int = 1) -> None:
         if self._shown:
-            self._to.advance(amount)
-
-    def note(self, text: str) -> None:
-        self._to.note(text)
-
-    def detail(self, text: str) -> None:
-        self._to.detail(text)
+            super().advance(amount)
 
 
 def begin(context: Context, wanted: Wanted, sources: Sequence[Source], members: int) -> Early | None:
@@ -180,4 +174,7 @@ def begin(context: Context, wanted: Wanted, sources: Sequence[Source], members: 
             tail = remote.tail(min(TAIL + TAIL_EACH * members, MOST_TAIL))
     except Fault:
         return None  # the download itself will say why, and try what else there is
-    return Early(context, wanted, sources, remote, tail) if remote.length >= WORTH else None
+    if remote.length < WORTH:
+        return None
+    early = Early(context, wanted, sources, remote, tail)
+    return early if early.start() else None

@@ -23,6 +23,25 @@ class Reporter(Protocol):
         """One line for a person who asked for more (each single try)."""
 
 
+class Forwarding:
+    """Passes everything on; those that change one thing of it derive from this."""
+
+    def __init__(self, to: Reporter) -> None:
+        self._to = to
+
+    def phase(self, name: str, *, total: int | None = None, unit: str = "bytes", done: int = 0) -> None:
+        self._to.phase(name, total=total, unit=unit, done=done)
+
+    def advance(self, amount: int = 1) -> None:
+        self._to.advance(amount)
+
+    def note(self, text: str) -> None:
+        self._to.note(text)
+
+    def detail(self, text: str) -> None:
+        self._to.detail(text)
+
+
 class Silent:
     """Nobody watches."""
 

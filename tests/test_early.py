@@ -449,3 +449,15 @@ def test_who_waits_is_told_of_a_loss(inside: Context, wire: Wire, why: str) -> N
     late = threading.Event()
     begun.on_loss(late.set)
     assert late.is_set(), "who asks afterwards hears it at once"
+
+
+def test_S09_where_no_thread_can_be_started_the_archive_is_unpacked_when_it_is_here(here: Local) -> None:
+    _, expected = plain(here)
+    refuses = (
+        "import threading, types\n"
+        "class Refused(threading.Thread):\n"
+        '    def start(self): raise RuntimeError("can\'t start new thread")\n'
+        "aigiqa_cli.early.threading = types.SimpleNamespace(Thread=Refused, Condition=threading.Condition)\n"
+    )
+    fetch(here, EARLY + SHORT + refuses)
+    assert invariants.published(here.root) == expected

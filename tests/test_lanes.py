@@ -10,13 +10,14 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from doubles import Entry, Fault
+from doubles import Entry
+from doubles import Fault as Cut
 from wire import Wire, same
 
-from aigiqa_cli.errors import IntegrityFault, PersonNeeded
+from aigiqa_cli.errors import Fault, IntegrityFault, PersonNeeded
 from aigiqa_cli.transport import Wanted, lanes
 from aigiqa_cli.transport.lanes import Pieces
-from aigiqa_cli.transport.model import Again, Limits
+from aigiqa_cli.transport.model import Again, Later, Limits
 
 RATE = 400_000  # bytes a second of each connection
 DATA = b"PK\x03\x04" + random.Random(3).randbytes(799_996)
@@ -66,7 +67,7 @@ def test_pieces_over_several_connections_make_the_file(big: Wire, wanted: Wanted
 
 
 def test_a_part_that_was_begun_is_continued_by_lanes(big: Wire) -> None:
-    big.server.site.faults.add(BIG, Fault(cut=30_000))
+    big.server.site.faults.add(BIG, Cut(cut=30_000))
     got = big.receive(PINNED, big.source(BIG))
     assert same(got, DATA)
     assert big.starts()[:2] == [0, 30_000]
@@ -83,7 +84,7 @@ def test_one_connection_stays_alone(big: Wire, monkeypatch: pytest.MonkeyPatch, 
     elif why == "no parts":
         blob(BIG, DATA, ranges=False)
     elif why == "no length":
-        big.server.site.faults.add(BIG, Fault(chunked=True))
+        big.server.site.faults.add(BIG, Cut(chunked=True))
     elif why == "no version":
         blob(BIG, DATA, etag=None, modified=None)
     elif why == "small":
@@ -100,7 +101,7 @@ def test_one_connection_stays_alone(big: Wire, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(("delay", "many"), [(0.1, True), (1.5, False)])
 def test_a_second_connection_has_time_to_begin(big: Wire, delay: float, many: bool) -> None:
     """A host may be far away; one that keeps silent brings no gain."""
-    big.server.site.faults.add(BIG, Fault(rate=RATE), Fault(rate=RATE, delay=delay))
+    big.server.site.faults.add(BIG, Cut(rate=RATE), Cut(rate=RATE, delay=delay))
     assert same(big.receive(PINNED, big.source(BIG)), DATA)
     assert (len(pieces(big)) > 4) == many
 
@@ -153,17 +154,15 @@ def test_without_a_pin_no_other_mirror_is_asked(big: Wire) -> None:
 
 def test_a_mirror_that_fails_sheds_its_share(big: Wire) -> None:
     big.server.site.put("/twin.zip", DATA)
-    fine = [Fault(rate=RATE)] * 3  # its length, and two pieces
-    big.server.site.faults.add("/twin.zip", *fine, Fault(status=500, always=True))
+    fine = [Cut(rate=RATE)] * 3  # its length, and two pieces
+    big.server.site.faults.add("/twin.zip", *fine, Cut(status=500, always=True))
     assert same(big.receive(PINNED, big.source(BIG), big.source("/twin.zip")), DATA)
     assert [entry.status for entry in big.log if entry.path == "/twin.zip"][-2:] == [500, 500], "then it is left alone"
 
 
 def test_a_mirror_that_becomes_slow_is_not_waited_for(big: Wire) -> None:
     big.server.site.put("/twin.zip", DATA)
-    big.server.site.faults.add(
-        "/twin.zip", *[Fault(rate=RATE)] * 3, Fault(rate=RATE, cut=5_000, stall=20.0, always=True)
-    )
+    big.server.site.faults.add("/twin.zip", *[Cut(rate=RATE)] * 3, Cut(rate=RATE, cut=5_000, stall=20.0, always=True))
     assert same(big.receive(PINNED, big.source(BIG), big.source("/twin.zip")), DATA)
     assert len({entry.range for entry in pieces(big)} & {entry.range for entry in pieces(big, "/twin.zip")}) >= 1
 
@@ -202,25 +201,47 @@ def test_N05_wrong_bytes_of_all_are_refused(big: Wire) -> None:
 
 def test_N16_two_versions_are_never_glued(big: Wire) -> None:
     """The file is replaced while pieces are fetched: what was there belongs to the old one."""
-    newer = Fault(rate=RATE, then=replace(big.server.site.blobs[BIG], data=OTHER))
-    big.server.site.faults.add(BIG, *[Fault(rate=RATE)] * 4, newer)
+    newer = Cut(rate=RATE, then=replace(big.server.site.blobs[BIG], data=OTHER))
+    big.server.site.faults.add(BIG, *[Cut(rate=RATE)] * 4, newer)
     assert same(big.receive(LOOSE, big.source(BIG)), OTHER)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_N13_who_is_busy_is_asked_less(big: Wire, status: int) -> None:
-    slow = Fault(status=status, headers=(("Retry-After", "0"),))
-    big.server.site.faults.add(BIG, *[Fault(rate=RATE)] * 5, slow, slow, slow)
+    slow = Cut(status=status, headers=(("Retry-After", "0"),))
+    big.server.site.faults.add(BIG, *[Cut(rate=RATE)] * 5, slow, slow, slow)
     assert same(big.receive(PINNED, big.source(BIG)), DATA)
     at = [entry.status for entry in big.log].index(status)
     assert len(big.log) > at + 3
 
 
+@pytest.mark.parametrize(("at_work", "ended"), [(2, True), (1, False)])
+def test_N13_a_lane_ends_at_a_busy_mirror_unless_it_is_the_last(at_work: int, ended: bool) -> None:
+    busy = Later("the host is busy", fault="N13")
+    said = [busy, b"a", b"b", b"c"]
+    shared = Pieces(0, 3, 1)
+    for _ in range(at_work):
+        shared.enter("one")
+    shared.enter("two")
+
+    def piece(*_about: object) -> bytes:
+        if isinstance(now := said.pop(0), Fault):
+            raise now
+        return now
+
+    mirror = SimpleNamespace(label="one", remote=None)
+    crew = SimpleNamespace(first=mirror, _piece=piece, helped=set())
+    fault = lanes.Lanes._fetch(crew, mirror, shared, None)  # type: ignore[arg-type]
+    assert fault is (busy if ended else None)
+    assert len(said) == (3 if ended else 0)
+    assert shared.take() == (0 if ended else None), "the piece goes to somebody else"
+
+
 @pytest.mark.parametrize(
-    "fault", [Fault(cut=3_000), Fault(cut=3_000, how="rst"), Fault(ignore_range=True), Fault(shift=1), Fault(total=7)]
+    "fault", [Cut(cut=3_000), Cut(cut=3_000, how="rst"), Cut(ignore_range=True), Cut(shift=1), Cut(total=7)]
 )
-def test_N17_pieces_that_do_not_fit_are_not_used(big: Wire, fault: Fault) -> None:
-    big.server.site.faults.add(BIG, *[Fault(rate=RATE)] * 4, fault, fault, fault)
+def test_N17_pieces_that_do_not_fit_are_not_used(big: Wire, fault: Cut) -> None:
+    big.server.site.faults.add(BIG, *[Cut(rate=RATE)] * 4, fault, fault, fault)
     assert same(big.receive(LOOSE, big.source(BIG)), DATA)
 
 
@@ -282,7 +303,7 @@ def test_no_more_than_a_few_pieces_are_ahead_of_their_turn() -> None:
     shared = Pieces(0, 100 * lanes.AHEAD, 1)
     assert [shared.take() for _ in range(lanes.AHEAD)] == list(range(lanes.AHEAD))
     shared.deliver(0, b"a")
-    shared.enter()
+    shared.enter("one")
     stream = shared.rest()
     assert next(stream) == b"a"
     assert shared.take() == lanes.AHEAD
@@ -290,7 +311,7 @@ def test_no_more_than_a_few_pieces_are_ahead_of_their_turn() -> None:
 
 def test_pieces_come_out_in_order_and_once() -> None:
     shared = Pieces(0, 3, 1)
-    shared.enter()
+    shared.enter("one")
     taken = [shared.take() for _ in range(3)]
     for number, data in ((2, b"c"), (1, b"b"), (0, b"a"), (0, b"x")):
         shared.deliver(number, data)
@@ -328,7 +349,7 @@ def test_what_two_connections_bring_is_counted_from_the_second_ones_first_byte(m
     now = [0.0]
     monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
     shared = Pieces(0, 100, 1)
-    shared.enter()
+    shared.enter("one")
     now[0] = 1.0
     assert shared.gain(50, False) is None, "it has not begun yet"
     now[0] = 2.0
@@ -347,6 +368,7 @@ def test_a_second_connection_that_brings_nothing_is_no_gain(
     now = [0.0]
     monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
     shared = Pieces(0, 100, 1)
-    shared.lanes = lanes_left
+    for _ in range(lanes_left):
+        shared.enter("one")
     now[0] = later
     assert shared.gain(50, at_once) == 0.0

@@ -232,8 +232,8 @@ class Transfer:
     def _lanes(self, answer: Answer, source: Source, request: Request, size: int | None) -> Lanes | None:
         """What may fetch the rest over several connections, if anything may."""
         parts_given = answer.status == 206 or answer.headers.get("Accept-Ranges", "").strip().lower() == "bytes"  # noqa: PLR2004
-        few = size is None or not is_much(size - self.offset) or self.session.limits.connections < 2  # noqa: PLR2004
-        if few or size is None or not self.mirrors or not parts_given or answer.encoding:
+        alone = self.session.limits.connections < 2 or not self.mirrors  # noqa: PLR2004
+        if alone or not parts_given or answer.encoding or size is None or not is_much(size - self.offset):
             return None
         try:
             known = RemoteFile.continued(self.wanted, source, self.session, Silent(), request, answer)

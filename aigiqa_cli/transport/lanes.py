@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -51,6 +52,10 @@ class Mirror:
     remote: RemoteFile
     pace: Pace
 
+    @property
+    def label(self) -> str:
+        return self.remote.source.label
+
 
 class Pieces:
     """The rest of a file, from `begin` to `end`, in pieces of `size` bytes that are shared out and put in order."""
@@ -60,7 +65,7 @@ class Pieces:
         self.count = -(-(end - begin) // size)
         self.given = 0  # pieces that were taken out, in order
         self.moved = 0  # bytes that lanes have brought
-        self.lanes = 0  # at work
+        self.lanes: Counter[str] = Counter()  # at work, by the label of their mirror
         self.fault: Fault | None = None  # the last one that ended a lane
         self._changed = threading.Condition()
         self._ready: dict[int, bytes | bytearray] = {}
@@ -130,7 +135,7 @@ class Pieces:
         their first byte; None while it is too early to tell."""
         now = time.monotonic()
         if not self.moved:
-            return 0.0 if at_once or not self.lanes or now - self._made > WAIT else None
+            return 0.0 if at_once or not self.lanes.total() or now - self._made > WAIT else None
         if self._compared is None:
             self._compared = now, beside, self.moved
             return 0.0 if at_once else None
@@ -141,13 +146,13 @@ class Pieces:
         own = (self.moved - had) / max(self._heard - since, 1e-3)
         return (beside - was) / max(now - since, 1e-3) + own
 
-    def enter(self) -> None:
+    def enter(self, mirror: str) -> None:
         with self._changed:
-            self.lanes += 1
+            self.lanes[mirror] += 1
 
-    def leave(self, fault: Fault | None) -> None:
+    def leave(self, mirror: str, fault: Fault | None) -> None:
         with self._changed:
-            self.lanes -= 1
+            self.lanes[mirror] -= 1
             self.fault = fault or self.fault
             self._changed.notify_all()
 
@@ -169,7 +174,7 @@ class Pieces:
         while self.given < self.count:
             with self._changed:
                 while self.given not in self._ready:
-                    if not self.lanes:
+                    if not self.lanes.total():
                         raise self._why()
                     self._changed.wait(1.0)
                 data = self._ready.pop(self.given)
@@ -187,7 +192,6 @@ class Lanes:
         self.session, self.reporter, self.end = session, reporter, end
         self.pieces: Pieces | None = None
         self.helped: set[str] = set()  # labels of the mirrors that delivered pieces
-        self._crowd: dict[int, int] = {}  # lanes at work by mirror
 
     def blocks(self, answer: Answer, at: int) -> Iterator[bytes]:
         """What follows from `at` to the end, in order: from the answer, and from lanes once they are worth it."""
@@ -237,18 +241,16 @@ class Lanes:
         for mirror in mirrors[: self.session.limits.connections - 2]:
             self._start(mirror)
         rate = f"{alone / 1e6:,.1f} MB/s over one connection"
-        self.reporter.detail(f"{self.first.remote.source.label}: {rate}; more are used")
+        self.reporter.detail(f"{self.first.label}: {rate}; more are used")
 
     def _start(self, mirror: Mirror) -> None:
         assert self.pieces is not None  # noqa: S101 - made before the first lane
-        self.pieces.enter()
-        self._crowd[id(mirror)] = self._crowd.get(id(mirror), 0) + 1
+        self.pieces.enter(mirror.label)
         thread = threading.Thread(target=self._work, args=(mirror, self.pieces), daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no thread can be started: what there is must do (S09)
-            self._crowd[id(mirror)] -= 1
-            self.pieces.leave(Again(str(error), fault="S09"))
+            self.pieces.leave(mirror.label, Again(str(error), fault="S09"))
 
     def _work(self, mirror: Mirror, pieces: Pieces) -> None:
         fault: Fault | None = None
@@ -260,16 +262,15 @@ class Lanes:
         except Fault as error:
             fault = error
         finally:
-            self._crowd[id(mirror)] -= 1
             if fault:
-                self.reporter.detail(self.session.redact(f"{mirror.remote.source.label}: {fault.message}"))
-            pieces.leave(fault)
+                self.reporter.detail(self.session.redact(f"{mirror.label}: {fault.message}"))
+            pieces.leave(mirror.label, fault)
 
     def _fetch(self, mirror: Mirror, pieces: Pieces, session: Session) -> Fault | None:
         """Piece after piece; returns why the lane is given up, None if nothing is left to do."""
         remote = mirror.remote
         if mirror is not self.first and remote.settle(session) != self.end:
-            return Later(f"{remote.source.label} has a file of another length", fault="N04")
+            return Later(f"{mirror.label} has a file of another length", fault="N04")
         failures = 0
         while (number := pieces.take()) is not None:
             try:
@@ -278,7 +279,7 @@ class Lanes:
                 pieces.give_back(number)
                 failures += 1
                 busy = isinstance(fault, Later) and fault.fault == "N13"
-                if failures >= _TRIES or (busy and self._crowd[id(mirror)] > 1):  # who is busy is asked less
+                if failures >= _TRIES or (busy and pieces.lanes[mirror.label] > 1):  # who is busy is asked less
                     return fault
             except BaseException:
                 pieces.give_back(number)
@@ -286,7 +287,7 @@ class Lanes:
             else:
                 failures = 0
                 if data is not None:
-                    self.helped.add(remote.source.label)
+                    self.helped.add(mirror.label)
                     pieces.deliver(number, data)
         return None
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from aigiqa_cli.errors import Fault, Finding, IntegrityFault, MachineFault, PersonNeeded, RefusedInput, TemporaryFault
 from aigiqa_cli.names import folded, unsafe_reason
-from aigiqa_cli.reporting import Reporter
+from aigiqa_cli.reporting import Forwarding, Reporter
 from aigiqa_cli.transport import disk, parts, shelf
 from aigiqa_cli.transport.download import Transfer, Visit
 from aigiqa_cli.transport.model import (
@@ -168,11 +168,11 @@ def _parents(path: str) -> list[str]:
     return ["/".join(words[: depth + 1]) for depth in range(len(words))]
 
 
-class _Tally:
+class _Tally(Forwarding):
     """What one file reports: its bytes go into the sum once, however often they come."""
 
     def __init__(self, reporter: Reporter, pace: Pace) -> None:
-        self._reporter = reporter
+        super().__init__(reporter)
         self._pace = pace
         self._at = self._furthest = 0
 
@@ -183,14 +183,11 @@ class _Tally:
         self._pace.wait(0)
         self._at += amount
         if self._at > self._furthest:
-            self._reporter.advance(self._at - self._furthest)
+            super().advance(self._at - self._furthest)
             self._furthest = self._at
 
     def note(self, text: str) -> None:
-        self._reporter.detail(text)
-
-    def detail(self, text: str) -> None:
-        self._reporter.detail(text)
+        self.detail(text)  # of one file among thousands
 
 
 @dataclass
