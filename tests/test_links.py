@@ -23,7 +23,7 @@ from tiny import TINY_COMMIT, TINY_HOST, TINY_REPOSITORY, tiny_manifest
 from aigiqa_cli import mirrors
 from aigiqa_cli.examining.links import links
 from aigiqa_cli.manifest.catalogue import Catalogue
-from aigiqa_cli.obtaining import automatic
+from aigiqa_cli.obtaining.hosts import automatic
 from aigiqa_cli.store.ledger import Health, now, read_ledger, write_ledger
 from aigiqa_cli.store.root import Root
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import random
 import tarfile
 import time
 import zipfile
@@ -21,38 +20,16 @@ import replicas
 from conftest import LIMIT, Command, Done, kill
 from doubles import Blob, Box, Fault
 from doubles.fault_server import Site
-from PIL import Image
+from grove import COUNT, FIRST, HEADERS, REFERENCES, SECOND, TAIL, Put, archived, packed, picture, pictures
 
 import aigiqa_cli
 
-COUNT, REFERENCES = 24, 2
-FIRST, SECOND = "files.example.org", "mirror.example.org"
-TAIL = 22 + 0xFFFF  # a reader of any zip has to look at this much of its end (APPNOTE 4.3.16: the longest comment)
-HEADERS = 4_096  # local header, extra fields, data descriptor: far less than this
 REPO = "owner/grove"
-Put = Callable[[str, str], Path]
-
-
-def picture(seed: str) -> bytes:
-    """A PNG of about 80 kB that does not compress; other bytes for every seed."""
-    stream = io.BytesIO()
-    Image.frombytes("RGB", (160, 160), random.Random(seed).randbytes(160 * 160 * 3)).save(stream, "PNG")
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="session")
 def members() -> dict[str, bytes]:
-    """What the archive holds. The images have other names in the index (`tree_000.png`)."""
-    images = {f"grove/pictures/{number:03}.png": picture(f"image {number}") for number in range(COUNT)}
-    return images | {f"grove/origins/r{number}.png": picture(f"reference {number}") for number in range(REFERENCES)}
-
-
-def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, method)
-    return stream.getvalue()
+    return pictures()
 
 
 def tarred(members: dict[str, bytes]) -> bytes:
@@ -103,18 +80,6 @@ labels:
 splits:
   - {{name: authors, rule: {{every: 4, test: [3]}}, evidence: invented}}
 expect: {{images: {COUNT}, rows: {COUNT}, generators: {{attngan: 8, glide: 16}}}}
-"""
-
-
-def archived(data: bytes, *, pinned: bool = True, kind: str = "zip", more: str = "", name: str = "grove.zip") -> str:
-    pin = f"    bytes: {len(data)}\n    sha256: {hashlib.sha256(data).hexdigest()}\n" if pinned else ""
-    return f"""\
-  - name: {name}
-    role: images
-    format: {kind}
-{pin}{more}    mirrors:
-      - {{kind: http, url: https://{FIRST}/{name}}}
-      - {{kind: http, url: https://{SECOND}/{name}}}
 """
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import random
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,37 +22,13 @@ import pytest
 from conftest import Command, kill
 from doubles import Blob, Box, Fault
 from doubles.fault_server import Site
-from PIL import Image
+from grove import COUNT, FIRST, HEADERS, REFERENCES, SECOND, TAIL, Put, archived, packed, picture, pictures
 from rigs import Rig
-
-COUNT, REFERENCES = 24, 2
-FIRST, SECOND = "files.example.org", "mirror.example.org"
-TAIL = 22 + 0xFFFF  # a reader of any zip has to look at this much of its end (APPNOTE 4.3.16: the longest comment)
-HEADERS = 4_096  # local header, extra fields, data descriptor: far less than this
-Put = Callable[[str, str], Path]
-
-
-def picture(seed: str) -> bytes:
-    """A PNG of about 80 kB that does not compress; other bytes for every seed."""
-    stream = io.BytesIO()
-    Image.frombytes("RGB", (160, 160), random.Random(seed).randbytes(160 * 160 * 3)).save(stream, "PNG")
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="session")
 def members() -> dict[str, bytes]:
-    """What the archive holds. The images have other names in the index (`tree_000.png`)."""
-    images = {f"grove/pictures/{number:03}.png": picture(f"image {number}") for number in range(COUNT)}
-    return images | {f"grove/origins/r{number}.png": picture(f"reference {number}") for number in range(REFERENCES)}
-
-
-def packed(members: dict[str, bytes], *, comment: bytes = b"") -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.comment = comment
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    return stream.getvalue()
+    return pictures()
 
 
 def table() -> bytes:
@@ -63,7 +37,6 @@ def table() -> bytes:
 
 
 def manifest(archive: bytes, *, pinned: bool = True, name: str = "grove.zip", kind: str = "zip", more: str = "") -> str:
-    pin = f"    bytes: {len(archive)}\n    sha256: {hashlib.sha256(archive).hexdigest()}\n" if pinned else ""
     return f"""\
 schema: 1
 version: 1
@@ -73,13 +46,7 @@ summary: Invented trees.
 license: {{spdx: CC0-1.0, scope: everything, source: invented for tests}}
 citation: {{key: grove2026, type: misc, title: Grove, authors: [Nobody], year: 2026}}
 assets:
-  - name: {name}
-    role: images
-    format: {kind}
-{pin}{more}    mirrors:
-      - {{kind: http, url: https://{FIRST}/{name}}}
-      - {{kind: http, url: https://{SECOND}/{name}}}
-  - name: trees.csv
+{archived(archive, pinned=pinned, kind=kind, more=more, name=name)}  - name: trees.csv
     role: labels
     format: csv
     mirrors: [{{kind: http, url: https://{FIRST}/trees.csv}}]

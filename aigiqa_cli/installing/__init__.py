@@ -11,9 +11,10 @@ from aigiqa_cli import folders, images, root_index
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import IntegrityFault, MachineFault, TemporaryFault, UsageFault
 from aigiqa_cli.index import read_rows
-from aigiqa_cli.installing.assembly import Assembly, Kept, Options
+from aigiqa_cli.installing.assembly import Assembly, Options
 from aigiqa_cli.installing.parts import Part, unproven
 from aigiqa_cli.installing.pictures import Picture, content_sha256
+from aigiqa_cli.installing.provenance import Kept
 from aigiqa_cli.installing.supplies import File, Supplies
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import (

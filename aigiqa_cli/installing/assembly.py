@@ -5,18 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from aigiqa_cli import __version__, folders, rules
 from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
-from aigiqa_cli.errors import Finding, IntegrityFault, PersonNeeded
-from aigiqa_cli.index import FLAGS, Row, compact_json, write_rows
+from aigiqa_cli.errors import PersonNeeded
+from aigiqa_cli.index import Row, write_rows
 from aigiqa_cli.installing import labelling, matching, nesting, parts, passwords, split_sets, splitting
-from aigiqa_cli.installing.pictures import Picture, Unpacking, content_sha256
-from aigiqa_cli.installing.supplies import File, Supplies, stored_source, vouch
+from aigiqa_cli.installing.index_rows import index_rows, witnessed
+from aigiqa_cli.installing.pictures import Picture, Unpacking
+from aigiqa_cli.installing.provenance import Kept, Provenance
+from aigiqa_cli.installing.supplies import Supplies, vouch
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import CHECKSUMS, Record, Staging, StoredFile, StoredSource
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database, Split
 
 INDEX, MANIFEST = "index.csv", "database.yaml"
-_EXTENSIONS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "bmp": "bmp", "tif": "tiff", "tiff": "tiff"}
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,6 @@ class Options:
     password: str = field(default="", repr=False)  # of archives, as the person gave it
     accept: str = ""  # SHA-256 that the person vouches for, from now on
     part: parts.Part | None = None  # some of the images, added to what is here
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What stays of the installed version: pictures already linked into the tree, and resolved split files."""
-
-    pictures: tuple[Picture, ...] = ()
-    splits: dict[str, bytes] = field(default_factory=dict)
-    split_notes: dict[str, str] = field(default_factory=dict)
-    sources: tuple[StoredSource, ...] = ()
-    content: str = ""  # content hash of the installed images
-    unproven: dict[str, str] = field(default_factory=dict)  # path -> SHA-256 of images that came in parts
-
-    def sources_of(self, *roles: str) -> list[StoredSource]:
-        return [source for source in self.sources if source.role in roles]
 
 
 @dataclass
@@ -65,12 +51,13 @@ class Assembly:
     reporter: Reporter
     pictures: dict[str, Picture] = field(default_factory=dict)
     files: list[StoredFile] = field(default_factory=list)
-    sources: list[StoredSource] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
     split_notes: dict[str, str] = field(default_factory=dict)
     ignored: int = 0
     holders: set[str] = field(default_factory=set)  # containers that are useful without holding images themselves
     kept: Kept = field(default_factory=Kept)
+
+    def __post_init__(self) -> None:
+        self.origins = Provenance(self.database, self.supplies, self.options.require_hashes, self.kept)
 
     def build(self) -> Record:
         """Make the whole tree and its record; nothing is published yet."""
@@ -83,8 +70,9 @@ class Assembly:
             unpacks = not self.options.labels_only and bool(self.options.part or not self.pictures)
             if unpacks:
                 self._images(archives, members, labels)
-        rows = self._rows(labels)
-        self._remember_images(parts.state(self.database, rows), unpacked=unpacks)
+        rows = index_rows(self.database, labels, self.pictures)
+        self.origins.warnings += witnessed(self.database, rows)
+        self.origins.remember_images(self.pictures, parts.state(self.database, rows), unpacked=unpacks)
         self._splits(rows)
         return self._finish(labels, rows)
 
@@ -119,168 +107,27 @@ class Assembly:
         labels = labelling.label_rows(self.database, source, files, self.work)
         if source.third_party:
             share = f", with {len(labels.rows)} of {self.database.expect.rows[0]} rows" if source.partial else ""
-            self.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")
+            self.origins.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")
         if source.lacks:
-            self.warnings.append(f"the labels come without {source.lacks}")
+            self.origins.warnings.append(f"the labels come without {source.lacks}")
         for name in sorted(set(self.supplies.tables) - set(source.needs)):
             used = ", ".join(source.needs)
-            self.warnings.append(f"{self.supplies.tables[name].name} is not used: the labels come from {used}")
+            self.origins.warnings.append(f"{self.supplies.tables[name].name} is not used: the labels come from {used}")
         for name in source.needs:
             asset = self.database.asset(name)
-            self._remember(name, files[name])
+            self.origins.remember(name, files[name])
             self._store_file(f"labels/{asset.published_name}")
         return labels
 
-    def _remember(self, asset_name: str, file: File, content: str = "") -> None:
-        """Note where an asset came from and what vouches for it: its hash, a twin's, or that of its content."""
-        asset = self.database.asset(asset_name)
-        volumes = split_sets.sources(self.database, file)
-        if volumes:
-            self.sources += volumes
-            return
-        source = stored_source(self.database, asset, file)
-        if not source.proof and content and asset.content_sha256:
-            if content != asset.content_sha256:
-                raise IntegrityFault(
-                    f"the images in {source.name} are not the published ones",
-                    fault="N30",
-                    database=self.database.id,
-                    phase="CHECK",
-                    findings=[
-                        Finding(self.database.id, source.name, "wrong content hash", asset.content_sha256, content)
-                    ],
-                )
-            source = replace(source, proof="content")
-        if parts.came_in_parts(source) and self.kept.pictures:
-            parts.refuse_mixture(self.database, source, self.kept.sources_of(source.role))
-        if not source.proof:
-            self._compare_with_first_use(source, content)
-            self._note_unpinned(source)
-        self._note_local(source)
-        if source not in self.sources:
-            self.sources.append(source)
-
-    def _compare_with_first_use(self, source: StoredSource, content: str) -> None:
-        """Where nothing is pinned, what was installed first is: other bytes later are exit 4, not news (N31)."""
-        if self.database.asset(source.asset).accepted:
-            return
-        for first in self.kept.sources_of(source.role):
-            same = first.sha256 == source.sha256 or (content and content == self.kept.content)
-            if first.asset == source.asset and not same and first.sha256:
-                raise IntegrityFault(
-                    f"{source.name} is another file than the one that was installed first, "
-                    "and no published hash decides",
-                    hint=f"if the new one is right: aigiqa remove {self.database.id}, then install it again",
-                    fault="N31",
-                    database=self.database.id,
-                    phase="CHECK",
-                    findings=[Finding(self.database.id, source.name, "changed upstream", first.sha256, source.sha256)],
-                )
-
-    def _remember_images(self, state: str, *, unpacked: bool) -> None:
-        content = content_sha256(self.pictures.values()) if state == "installed" else ""
-        if self.kept.pictures:
-            self._remember_kept(content)
-        if not unpacked:
-            return
-        for file in self.supplies.containers:
-            self._remember(self.database.assets_of("images")[0].name, file, content)
-        if not self.kept.pictures:
-            proven = all(source.proof for source in self.sources if source.role == "images")
-            told = parts.compare(self.database, self.kept.unproven, self.pictures, proven=proven)
-            self.warnings += [told] if told else []
-
-    def _remember_kept(self, content: str) -> None:
-        """The kept images came from where they came from; what vouches for them now, this manifest says."""
-        for former in self.kept.sources_of("images", "references"):
-            asset = self.database.asset(former.asset)
-            whole = bool(content) and content == asset.content_sha256
-            proof = vouch([asset], former.sha256)[1] or ("content" if whole else "")
-            source = replace(former, proof=proof)
-            if not proof:
-                self._note_unpinned(source)
-            self._note_local(source)
-            self.sources.append(source)
-
-    def _note_local(self, source: StoredSource) -> None:
-        if source.proof == "local":
-            self._demand_published(source, "as locally accepted")
-            self.warnings.append(
-                f"{source.asset} is locally accepted: SHA-256 {source.sha256} was vouched for on this machine, "
-                "not by whoever published the database"
-            )
-
-    def _demand_published(self, source: StoredSource, otherwise: str) -> None:
-        if self.options.require_hashes:
-            unhashed = sum(file.unhashed for file in self.supplies.containers if file.name == source.name)
-            lacking = f" ({source.origin} lists no hash for {unhashed:,} of its files)" if unhashed else ""
-            other = f"another mirror may have one: aigiqa info {self.database.id}; or "
-            raise IntegrityFault(
-                f"no published hash vouches for {source.name}{lacking}, and --require-hashes is given",
-                hint=f"{other if unhashed else ''}leave --require-hashes out to install it {otherwise}",
-                fault="M10",
-                database=self.database.id,
-                phase="CHECK",
-            )
-
-    def _note_unpinned(self, source: StoredSource) -> None:
-        self._demand_published(source, "as unpinned")
-        why = f"no published hash vouches for SHA-256 {source.sha256}" if source.sha256 else "it came as single files"
-        if parts.came_in_parts(source):
-            why = f"its members came without the rest; the whole of it proves them: aigiqa fetch {self.database.id}"
-        given = f" ({source.name})" if source.name not in ("", source.asset) else ""
-        self.warnings.append(f"{source.asset}{given} is unpinned: {why}")
-
     def _images(self, archives: list[Archive], members: matching.Members, labels: rules.Labels) -> None:
         unpacking = Unpacking(self.database, archives, members, self.work.tree.name, self.reporter)
-        self.holders |= {source.origin.partition(": ")[0] for source in self.sources if ": " in source.origin}
+        self.holders |= {source.origin.partition(": ")[0] for source in self.origins.sources if ": " in source.origin}
         part = self.options.part
         unpacking.run(labels, self.holders, parts.wanted(labels, part, self.pictures) if part else None)
         for archive in archives:
             archive.settle()
         self.pictures |= unpacking.pictures
         self.ignored = unpacking.ignored
-
-    def _rows(self, labels: rules.Labels) -> list[Row]:
-        rows: list[Row] = []
-        first: set[str] = set()
-        found = [u for u in labels.unlabelled if f"{matching.IMAGES}/{u.image_id}" in self.pictures]
-        for label in (*labels.rows, *found):
-            picture = self.pictures.get(f"{matching.IMAGES}/{label.image_id}")
-            flags = [*label.flags, *_flags(label.image_id, picture, first)]
-            rows.append(
-                label.fields
-                | {
-                    "database": self.database.id,
-                    "image_id": label.image_id,
-                    "flags": ";".join(flag for flag in FLAGS if flag in flags),
-                    "extra": compact_json(label.extra),
-                }
-                | (self._picture_fields(label, picture) if picture else {})
-            )
-        self._witnesses(rows)
-        return rows
-
-    def _picture_fields(self, label: rules.LabelRow, picture: Picture) -> Row:
-        reference = f"{matching.REFERENCES}/{label.reference.name}" if label.reference else ""
-        return {
-            "image_path": f"{self.database.id}/{picture.path}",
-            "reference_path": f"{self.database.id}/{reference}" if reference else "",
-            "width": str(picture.width),
-            "height": str(picture.height),
-            "format": picture.format,
-            "bytes": str(picture.bytes),
-            "sha256": picture.sha256,
-        }
-
-    def _witnesses(self, rows: Sequence[Row]) -> None:
-        hashes = {row["image_id"]: row.get("sha256", "") for row in rows}
-        for witness in self.database.witnesses:
-            found = hashes.get(witness.image, "")
-            if found and found != witness.sha256:
-                self.warnings.append(
-                    f"{witness.image} is not the publicly known image: expected SHA-256 {witness.sha256}, found {found}"
-                )
 
     def _splits(self, rows: Sequence[Row]) -> None:
         complete = [{"row": "", "task": "", "generator": ""} | row for row in rows]
@@ -301,7 +148,7 @@ class Assembly:
             if file is not None:
                 digest, length = file.digest
                 _, proof = vouch([asset], digest)
-                self.sources.append(
+                self.origins.sources.append(
                     StoredSource(asset.name, "split", file.origin, asset.published_name, length, digest, proof)
                 )
                 fresh.add(asset.name)
@@ -318,7 +165,7 @@ class Assembly:
             given = fresh.intersection(names)
             if given and name not in resolved:
                 files = [", ".join(n.partition("/")[2] for n in sorted(side)) for side in (given, set(names) - given)]
-                self.warnings.append(f"{files[0]} alone is no split: {files[1]} of {split.name} was not given")
+                self.origins.warnings.append(f"{files[0]} alone is no split: {files[1]} of {split.name} was not given")
 
     def _keep_folds(self, split: Split, resolved: set[str], fresh: set[str]) -> None:
         """What was resolved before, and is not now, stays; the index has the same images."""
@@ -327,7 +174,7 @@ class Assembly:
                 self._write(f"splits/{name}.csv", data)
                 self.split_notes[name] = self.kept.split_notes.get(name, "")
         before = [s for s in self.kept.sources_of("split") if s.asset.startswith(split.name + "/")]
-        self.sources += [source for source in before if source.asset not in fresh]
+        self.origins.sources += [source for source in before if source.asset not in fresh]
 
     def _open_split_file(self, name: str) -> BinaryIO | None:
         file = self.supplies.split_files.get(name)
@@ -362,11 +209,11 @@ class Assembly:
             images=images,
             references=len(self.pictures) - images,
             index_sha256=index_sha256,
-            sources=tuple(self.sources),
+            sources=tuple(self.origins.sources),
             files=tuple(sorted(self.files, key=lambda file: file.path)),
             rejected=tuple(finding.as_json() for finding in (*labels.rejected, *labels.declared)),
             ignored=self.ignored,
-            warnings=tuple(dict.fromkeys(self.warnings)),
+            warnings=tuple(dict.fromkeys(self.origins.warnings)),
             splits=self.split_notes,
         )
 
@@ -381,20 +228,6 @@ class Assembly:
         digest, length = sha256_file(self.work.tree / path)
         self.files.append(StoredFile(path, length, digest))
         return digest
-
-
-def _flags(image_id: str, picture: Picture | None, seen: set[str]) -> list[str]:
-    if picture is None:
-        return ["no-image"]
-    flags = []
-    if picture.sha256 in seen:
-        flags.append("duplicate-image")
-    seen.add(picture.sha256)
-    if picture.renamed:
-        flags.append("renamed")
-    if _EXTENSIONS.get(image_id.rpartition(".")[2].lower(), picture.format) != picture.format:
-        flags.append("other-format")
-    return flags
 
 
 def missing_tables(database: Database, tables: Sequence[str], supplies: Supplies) -> PersonNeeded:

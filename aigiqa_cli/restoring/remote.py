@@ -12,7 +12,7 @@ from aigiqa_cli import mirrors
 from aigiqa_cli.archives.elsewhere import TAIL, ArchiveElsewhere
 from aigiqa_cli.errors import Fault, PersonNeeded
 from aigiqa_cli.installing import nesting
-from aigiqa_cli.obtaining import automatic
+from aigiqa_cli.obtaining.hosts import automatic
 from aigiqa_cli.restoring.bench import Bench, Lost
 from aigiqa_cli.restoring.members import matches, take
 from aigiqa_cli.store.ledger import read_ledger

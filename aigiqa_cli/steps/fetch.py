@@ -14,10 +14,14 @@ from aigiqa_cli.installing import File, Options, Part, Supplies, accepting, inst
 from aigiqa_cli.installing.labelling import installed_tables
 from aigiqa_cli.installing.parts import is_whole
 from aigiqa_cli.installing.splitting import split_assets
-from aigiqa_cli.obtaining import Obtained, automatic, check_kind, label_sources, label_tables, shares, to_be_had
+from aigiqa_cli.obtaining import Obtained
+from aigiqa_cli.obtaining.hosts import check_kind
+from aigiqa_cli.obtaining.label_tables import label_sources, label_tables
+from aigiqa_cli.obtaining.planning import planned
+from aigiqa_cli.obtaining.repacks import asset_or_repack
+from aigiqa_cli.obtaining.shares import shares
 from aigiqa_cli.states import DAMAGED, State, present, state_of
 from aigiqa_cli.store import Record, heal, locked, read_record
-from aigiqa_cli.store.ledger import read_ledger
 from aigiqa_cli.subsets import Selection, choose
 
 if TYPE_CHECKING:
@@ -190,6 +194,17 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     return left_out
 
 
+def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
+    return asset_or_repack(
+        obtained,
+        database,
+        asset,
+        mirror=request.mirror,
+        require_hashes=request.require_hashes,
+        force=request.force,
+    )
+
+
 def _installed_while_arriving(
     obtained: Obtained, database: Database, needed: list[Asset], supplies: Supplies, request: Request
 ) -> bool:
@@ -270,53 +285,6 @@ def _demand_space(context: Context, database: Database, needed: list[Asset]) -> 
     context.root.demand_space(archives + unpacked, database.expect.images[1] if needed else 0)
 
 
-def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
-    """The asset; if every mirror of it is gone or wrong, or hashes are required and it has none, a repack that a
-    published hash vouches for."""
-    installed = obtained.installed_table(database, asset)
-    if installed is not None and not request.force:
-        return installed
-    if request.require_hashes and not asset.accepted and not request.mirror:
-        file = _from_repack(obtained, database, asset, "has no published hash")
-        if file is not None:
-            return file
-    try:
-        return obtained.file(database, asset, request.mirror)
-    except Fault as fault:
-        if fault.exit_code not in (Exit.PERSON, Exit.INTEGRITY) or request.mirror:
-            raise
-        file = _from_repack(obtained, database, asset, "is not to be had")
-        if file is None:
-            raise
-        return file
-
-
-def _from_repack(obtained: Obtained, database: Database, asset: Asset, why: str) -> File | None:
-    for repack in _repacks(database, asset):
-        try:
-            obtained.context.reporter.note(f"{asset.published_name} {why}; trying {repack.name}")
-            return obtained.file(database, repack)
-        except Fault as second:
-            obtained.context.reporter.note(second.message)
-    return None
-
-
-def _repacks(database: Database, asset: Asset) -> list[Asset]:
-    return [
-        other
-        for other in database.assets
-        if other.substitutes == asset.name and to_be_had(other) and _may_stand_in(asset, other)
-    ]
-
-
-def _may_stand_in(asset: Asset, repack: Asset) -> bool:
-    """An archive by its published hash. For a folder of single files there is none: it stands in only where the
-    content hash judges what came out of it, or for another folder, which nothing more vouches for."""
-    if repack.is_tree:
-        return bool(asset.is_tree or asset.content_sha256)
-    return bool((repack.sha256 or repack.volumes) and repack.is_archive)
-
-
 def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> list[str]:
     """Published split files are extras: those that cannot be had are reported, one line a split, and left out."""
     left_out = []
@@ -349,20 +317,7 @@ def _plan(context: Context, database: Database, request: Request) -> list[dict[s
     needed = [asset for asset in tables if asset.mirrors] + _archives_needed(context, database, request)
     if request.splits:
         needed += [asset for split in database.splits for asset in split_assets(split)]
-    known = read_ledger(context.root)
-    return [
-        {
-            "asset": asset.name,
-            "role": asset.role,
-            **_planned_size(database, asset, count),
-            "sha256": asset.sha256 or None,
-            "mirrors": [
-                mirrors.label(mirror) for part in asset.parts for mirror in automatic(part, request.mirror, known)
-            ],
-            "by_hand": [share.url for share in shares(database, asset) if share.kind in mirrors.MANUAL],
-        }
-        for asset in needed
-    ]
+    return planned(context.root, database, needed, request.mirror, count)
 
 
 def _planned_images(context: Context, database: Database, request: Request, *, labels_here: bool) -> int:
@@ -374,9 +329,3 @@ def _planned_images(context: Context, database: Database, request: Request, *, l
     wished = request.selection
     bounds = [wished.sample, None if wished.images is None else len(wished.images), database.expect.images[1]]
     return min(bound for bound in bounds if bound is not None)
-
-
-def _planned_size(database: Database, asset: Asset, count: int | None) -> dict[str, Any]:
-    if count is None or asset.role not in ("images", "references"):
-        return {"bytes": asset.size, "approximate_size": asset.approximate_size if asset.size is None else ""}
-    return {"bytes": None, "approximate_size": f"{count:,} of {database.expect.images[1]:,} images"}

@@ -15,7 +15,8 @@ from aigiqa_cli.installing.belonging import OWN, Evidence, examine, settle
 from aigiqa_cli.installing.labelling import choose_source, plain_name
 from aigiqa_cli.installing.matching import image_names, is_image_of
 from aigiqa_cli.installing.recognising import Given, entries, header_fault, holds_pictures, look, sort_into
-from aigiqa_cli.obtaining import Obtained, label_sources, label_tables
+from aigiqa_cli.obtaining import Obtained
+from aigiqa_cli.obtaining.label_tables import label_sources, label_tables
 from aigiqa_cli.states import State, state_of
 from aigiqa_cli.store import heal, locked, staged
 

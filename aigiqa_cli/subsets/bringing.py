@@ -27,7 +27,9 @@ from aigiqa_cli.errors import (
 from aigiqa_cli.installing import File, Options, Part, Supplies, install
 from aigiqa_cli.installing.labelling import installed_tables
 from aigiqa_cli.installing.parts import IN_PARTS
-from aigiqa_cli.obtaining import Obtained, automatic, shares, to_be_had
+from aigiqa_cli.obtaining import Obtained
+from aigiqa_cli.obtaining.hosts import automatic, to_be_had
+from aigiqa_cli.obtaining.shares import shares
 from aigiqa_cli.subsets.remote_zip import OnlyWhole, RemoteZip
 from aigiqa_cli.subsets.tree import narrowing
 from aigiqa_cli.transport.model import Again, Source, Wanted

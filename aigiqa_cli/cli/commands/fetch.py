@@ -156,7 +156,7 @@ def _fetched(desk: Desk, database: Database, request: Request, folder: Path | No
 
 def _asks_for_images(database: Database, fault: Fault) -> bool:
     """Or for labels, whose images can be had without a person."""
-    from aigiqa_cli.obtaining import shares
+    from aigiqa_cli.obtaining.shares import shares
 
     urls = {share.url for asset in database.assets_of("images", "references") for share in shares(database, asset)}
     return any(share.url in urls for share in fault.shares)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,18 +11,19 @@ from aigiqa_cli import early, folders, mirrors
 from aigiqa_cli.archives import declared_set
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import DOWN, Exit, Fault, IntegrityFault, PersonNeeded, Share, UsageFault
+from aigiqa_cli.errors import Exit, Fault, IntegrityFault
 from aigiqa_cli.installing.supplies import File
+from aigiqa_cli.obtaining.hosts import automatic, to_be_had
+from aigiqa_cli.obtaining.shares import by_hand, every_mirror, is_gone, offers, shares
 from aigiqa_cli.store import fsync_folder
-from aigiqa_cli.store.ledger import DEAD, Health, is_fresh, read_ledger
-from aigiqa_cli.transport.model import Closed, Listing, Page, Received, Wanted
+from aigiqa_cli.store.ledger import Health, read_ledger
+from aigiqa_cli.transport.model import Listing, Received, Wanted
 from aigiqa_cli.transport.receive import receive
 from aigiqa_cli.transport.tree import ReceivedTree, receive_tree
 
 if TYPE_CHECKING:
     from aigiqa_cli.early import Early
-    from aigiqa_cli.manifest.assets import Volume
-    from aigiqa_cli.manifest.models import Asset, Database, LabelSource, Mirror
+    from aigiqa_cli.manifest.models import Asset, Database, Mirror
 
 
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -57,17 +57,17 @@ class Obtained:
         kept = self.kept(asset)
         if kept is not None:
             return kept
-        if not any(mirror.kind == kind for _, mirror in _offers(database, asset)):
+        if not any(mirror.kind == kind for _, mirror in offers(database, asset)):
             kind = ""  # a label table is on GitHub alone, also where the images are asked for from another host
         if not to_be_had(asset, kind):
-            raise _by_hand(database, asset, kind)
+            raise by_hand(database, asset, kind)
         try:
             return self._obtained(asset, kind, narrowed)
         except Fault as fault:
             fault.database = database.id
             if fault.exit_code in (Exit.PERSON, Exit.TEMPORARY, Exit.INTEGRITY):
-                fault.shares = tuple(shares(database, asset, tried=_is_gone(fault)))
-                fault.hint = fault.hint or next((share.next for share in fault.shares), _every_mirror(database))
+                fault.shares = tuple(shares(database, asset, tried=is_gone(fault)))
+                fault.hint = fault.hint or next((share.next for share in fault.shares), every_mirror(database))
             if fault.exit_code is Exit.INTEGRITY and asset.accepted and "--accept" not in fault.hint:
                 accept = f"if you know that other bytes are right: aigiqa fetch {database.id} --accept SHA256"
                 fault.hint = f"{fault.hint}; {accept}" if fault.hint else accept
@@ -203,179 +203,3 @@ def approximate_bytes(size: str) -> int:
         return int(float(number) * _UNITS.get(unit, 0))
     except ValueError:
         return 0
-
-
-def label_tables(
-    database: Database,
-    get: Callable[[Asset], File],
-    *,
-    labels_only: bool,
-    here: Iterable[str] = (),
-    opened: bool = False,
-    require_hashes: bool = False,
-) -> dict[str, File]:
-    """The tables of the first label source that can be had; `here` are those that need not be fetched.
-
-    Tables without mirrors lie inside the image archive, unless it was `opened` and they are not `here`. Raises the
-    fault of the first source if none can be had.
-    """
-    present = set(here)
-    first: Fault | None = None
-    sources = label_sources(
-        database, labels_only=labels_only, here=present, opened=opened, require_hashes=require_hashes
-    )
-    if opened and not labels_only and not sources:
-        return {}
-    for source in sources:
-        found: dict[str, File] = {}
-        try:
-            for asset in (database.asset(name) for name in source.needs):
-                if asset.mirrors and asset.name not in present:
-                    found[asset.name] = get(asset)
-        except Fault as fault:
-            if fault.exit_code not in (Exit.PERSON, Exit.INTEGRITY, Exit.TEMPORARY):
-                raise
-            first = first or fault
-            continue
-        return found
-    raise first or _only_inside(database)
-
-
-def label_sources(
-    database: Database,
-    *,
-    labels_only: bool,
-    here: Iterable[str] = (),
-    opened: bool = False,
-    require_hashes: bool = False,
-) -> list[LabelSource]:
-    """Label sources that may be fetched: first those of which most is `here`, then the authors' own.
-
-    With `require_hashes` those come before all others of whose every table a hash is published.
-
-    Other people's copies come only where labels are to be had in no other way, or where part of one is here. Beside
-    images a source is left out whose tables lie inside an archive that is neither here nor among the needed.
-    """
-    given = set(here)
-    held = given | {asset.name for asset in database.assets if asset.mirrors}
-    if not (labels_only or opened):
-        held |= {asset.name for asset in database.assets if asset.inside in ("", *_needed(database))}
-    sources = [source for source in database.labels if held.issuperset(source.needs)]
-    if not labels_only:
-        sources = [s for s in sources if s.partial is None and (not s.third_party or given.intersection(s.needs))]
-
-    def rank(source: LabelSource) -> tuple[bool, int, bool]:
-        unproven = not all(database.asset(name).accepted for name in source.needs)
-        return require_hashes and unproven, -len(given.intersection(source.needs)), bool(source.third_party)
-
-    return sorted(sources, key=rank)
-
-
-def _needed(database: Database) -> list[str]:
-    return [asset.name for asset in database.assets_of("images", "references")]
-
-
-def _only_inside(database: Database) -> PersonNeeded:
-    inside = ", ".join(name for name in database.labels[0].needs if not database.asset(name).mirrors)
-    return PersonNeeded(
-        f"the labels of {database.title} ({inside}) are published only inside its image archive",
-        hint=f"aigiqa fetch {database.id}",
-        database=database.id,
-        phase="PLAN",
-    )
-
-
-def automatic(asset: Asset | Volume, kind: str = "", known: Mapping[str, Health] | None = None) -> list[Mirror]:
-    """The mirrors that need no person, best first; only those of `kind` if it is given. None is ever left out.
-
-    `known` is the health ledger: who was asked lately and did not answer as promised comes last; what a manifest
-    reports dead comes before these, unless it has answered lately.
-    """
-    able = mirrors.TREES if asset.is_tree else mirrors.AUTOMATIC
-    usable = [m for m in asset.mirrors if m.kind in able and (not kind or m.kind == kind)]
-    return sorted(usable, key=lambda mirror: _rank(mirror, known or {}))
-
-
-def _rank(mirror: Mirror, known: Mapping[str, Health]) -> int:
-    found = known.get(mirrors.key(mirror))
-    if found is not None and is_fresh(found):
-        return 2 if found.state in DEAD else 0
-    return int(bool(mirror.health and mirror.health.state in DOWN))
-
-
-def to_be_had(asset: Asset, kind: str = "") -> bool:
-    """Can the asset, or every one of its volumes, be fetched without a person?"""
-    return all(automatic(part, kind) for part in asset.volumes or (asset,))
-
-
-def check_kind(database: Database, kind: str) -> None:
-    """Has any asset of the database a mirror of this kind? Raises UsageFault with the kinds that there are."""
-    known = list(dict.fromkeys(mirror.kind for asset in database.assets for mirror in asset.every_mirror))
-    if kind and kind not in known:
-        near = difflib.get_close_matches(kind, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "kinds here: " + ", ".join(known)
-        raise UsageFault(f"{database.title} has no mirror of kind {kind!r}", hint=hint, phase="PLAN")
-
-
-def _is_gone(fault: Fault) -> bool:
-    """Is there nothing for a browser either, where this program found nothing? Pages are for people, and terms too."""
-    return fault.fault in ("N06", "N07") and fault.exit_code is Exit.PERSON and not isinstance(fault, Closed | Page)
-
-
-def shares(database: Database, asset: Asset, kind: str = "", *, tried: bool = False) -> list[Share]:
-    """Every link by which a person can get the asset, repacks included, each with the next command. `tried`: what is
-    no better in a browser is left out."""
-    offers = [
-        (offered, mirror)
-        for offered, mirror in _offers(database, asset)
-        if mirror.kind != "builtin" and (not kind or mirror.kind == kind)
-    ]
-    # What a browser can do better than we can comes first; pages of hubs only where there is nothing else.
-    for_browsers = [offer for offer in offers if offer[1].kind in (*mirrors.MANUAL, "gdrive")]
-    found = [
-        mirrors.share(
-            mirror,
-            offered.published_name if _has_file_name(offered) else "file name unknown",
-            offered.bytes,
-            offered.sha256,
-            _import_line(database, offered),
-            folder=offered.is_tree,
-        )
-        for offered, mirror in for_browsers or (() if tried else offers)
-    ]
-    return sorted(found, key=lambda share: share.state in DOWN)
-
-
-def _offers(database: Database, asset: Asset) -> list[tuple[Asset | Volume, Mirror]]:
-    """Every mirror of the asset, of its volumes and of its repacks."""
-    whole = (asset, *(other for other in database.assets if other.substitutes == asset.name))
-    return [(part, mirror) for other in whole for part in other.parts for mirror in part.mirrors]
-
-
-def _import_line(database: Database, asset: Asset | Volume) -> str:
-    name = asset.published_name.rpartition("/")[2] if _has_file_name(asset) else "FILE"
-    return f"aigiqa import {database.id} ~/Downloads/{name}"
-
-
-def _has_file_name(asset: Asset | Volume) -> bool:
-    """Is its name that of a file, or of a folder of a hub? Where nobody states one, it is only ours for it."""
-    named = asset.published_name != asset.name or any(mirror.repo for mirror in asset.mirrors)
-    return named or "." in asset.published_name.rpartition("/")[2]
-
-
-def _every_mirror(database: Database) -> str:
-    return f"aigiqa info {database.id} shows every mirror"
-
-
-def _by_hand(database: Database, asset: Asset, kind: str) -> PersonNeeded:
-    offered: Sequence[Share] = shares(database, asset, kind)
-    reason = f"has no mirror of kind {kind}" if kind and not offered else "needs a person to download it"
-    name = asset.published_name if _has_file_name(asset) else "the archive"
-    return PersonNeeded(
-        f"{name} of {database.title} {reason}",
-        hint=offered[0].next if offered else _every_mirror(database),
-        fault="N22",
-        database=database.id,
-        phase="RESOLVE",
-        shares=offered,
-    )
