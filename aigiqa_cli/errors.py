@@ -37,16 +37,20 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be, as data: what, where, what was expected, what was found."""
+    """One thing that is not as it should be, as data: what, where, what was expected, what was found. `bytes`: of a
+    damaged file, between which first and last byte all of the damage is (FIRST-LAST, as in a range of HTTP)."""
 
     database: str
     path: str
     problem: str
     expected: str = ""
     found: str = ""
+    bytes: str = ""
 
     def as_json(self) -> dict[str, str]:
-        return asdict(self)
+        """`bytes` only where there is one."""
+        fields: dict[str, str] = asdict(self)
+        return fields if self.bytes else {name: text for name, text in fields.items() if name != "bytes"}
 
 
 BY_HAND = ("baidu", "quark", "terabox", "onedrive")  # kinds of mirrors that only a person can open

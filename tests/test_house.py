@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "digests", "folders", "looks", "places", "machine", "reporting", "redaction", "names", "owners", "patterns",
-         "pointers"}),
+         "pointers", "damage"}),
     frozenset(
         {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
          "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}

@@ -20,6 +20,8 @@ from aigiqa_cli.steps.fetch import Request, fetch
 from aigiqa_cli.steps.verify import require_sound, verify, verify_root
 from aigiqa_cli.store import Root, read_record
 
+PNG_SIGNATURE = 8  # bytes: without them it is no PNG, and nothing can be said of its parts
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Context:
@@ -57,7 +59,7 @@ def test_S10_every_flipped_bit_is_found(installed: Context, rig: Rig, half: int)
         bit = rig.chance.randrange(bits)
         flip(path, bit)
         try:
-            _seen(installed, path)
+            _seen(installed, path, bit)
         finally:
             flip(path, bit)
         rig.did(found=1)
@@ -65,7 +67,7 @@ def test_S10_every_flipped_bit_is_found(installed: Context, rig: Rig, half: int)
     assert verify_root(installed) == []
 
 
-def _seen(context: Context, path: Path) -> None:
+def _seen(context: Context, path: Path, bit: int) -> None:
     root = context.root
     if path == root.record("demo"):
         return _record_seen(context)
@@ -77,6 +79,9 @@ def _seen(context: Context, path: Path) -> None:
     name = f"demo/{path.relative_to(root.path / 'demo').as_posix()}"
     assert [(finding.path, finding.problem) for finding in found.findings] == [(name, "wrong checksum")]
     assert found.findings[0].expected != found.findings[0].found
+    first, last = map(int, found.findings[0].bytes.split("-"))
+    assert first <= bit // 8 <= last < path.stat().st_size
+    assert path.suffix != ".png" or last - first + 1 < path.stat().st_size or bit // 8 < PNG_SIGNATURE
     with pytest.raises(IntegrityFault) as caught:
         require_sound([found], [])
     assert (caught.value.fault, int(caught.value.exit_code)) == ("S10", 4)

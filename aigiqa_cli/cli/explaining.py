@@ -40,6 +40,8 @@ def _detail(finding: Finding) -> str:
         parts.append(f"expected {finding.expected}")
     if finding.found:
         parts.append(f"found {finding.found}")
+    if finding.bytes:
+        parts.append(f"within bytes {finding.bytes}")
     return "; ".join(parts)
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from aigiqa_cli import looks
 from aigiqa_cli.context import Context
@@ -155,8 +156,8 @@ def _check(context: Context, database: str, file: StoredFile, *, decode: bool) -
     path = context.root.folder(database) / file.path
     shown = f"{database}/{file.path}"
 
-    def finding(problem: str, expected: str, found: str = "") -> Checked:
-        return Checked(Finding(database, shown, problem, expected, found))
+    def finding(problem: str, expected: str, found: str = "", within: str = "") -> Checked:
+        return Checked(Finding(database, shown, problem, expected, found, within))
 
     try:
         status = path.lstat()
@@ -176,6 +177,7 @@ def _check(context: Context, database: str, file: StoredFile, *, decode: bool) -
             else:
                 digest, _ = sha256_stream(stream, context.reporter.advance)
             after = os.fstat(stream.fileno())
+            within = _damaged(stream, file, digest)
     except FileNotFoundError:
         context.reporter.advance(file.bytes)
         return finding("missing", f"{file.bytes} bytes", "nothing")
@@ -184,8 +186,19 @@ def _check(context: Context, database: str, file: StoredFile, *, decode: bool) -
     except OSError as error:
         return finding(f"cannot be read: {error.strerror}", "a readable file")
     if digest != file.sha256:
-        return finding("wrong checksum", file.sha256, digest)
+        return finding("wrong checksum", file.sha256, digest, within)
     return Checked(status=status if look("", status) == look("", after) else None)
+
+
+def _damaged(stream: BinaryIO, file: StoredFile, digest: str) -> str:
+    """FIRST-LAST of the bytes between which the damage is, "" where there is none."""
+    from aigiqa_cli.damage import damaged_range
+
+    if digest == file.sha256:
+        return ""
+    stream.seek(0)
+    begin, end = damaged_range(stream, file.bytes)
+    return f"{begin}-{end - 1}"
 
 
 def _extra_findings(context: Context, record: Record) -> Iterator[Finding]:
