@@ -23,6 +23,7 @@ PASSED = getattr(os, "O_PATH", os.O_RDONLY)  # enough to work in a folder, also 
 _STEP = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # <linux/falloc.h>
 _OPENAT2, _RESOLVE_NO_SYMLINKS = 437, 4  # <asm/unistd.h> of every architecture, <linux/openat2.h>
 _LIBRARY = ctypes.CDLL(None)
 
@@ -149,6 +150,15 @@ def set_mode(path: Path, mode: int) -> None:
         os.fchmod(handle, mode)
     finally:
         os.close(handle)
+
+
+def make_hole(descriptor: int, end: int) -> bool:
+    """Let the disk take back the first `end` bytes of an open file; its length stays, and they read as zeros. False
+    where the system or the file system cannot."""
+    if sys.platform != "linux":
+        return False
+    begin, length = ctypes.c_int64(0), ctypes.c_int64(end)
+    return bool(_LIBRARY.fallocate(descriptor, _KEEP_SIZE | _PUNCH_HOLE, begin, length) == 0)
 
 
 def remove(path: Path, *, missing_ok: bool = False) -> None:

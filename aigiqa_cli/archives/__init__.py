@@ -166,18 +166,21 @@ class Archive:
         told = {"tools": {n: p for n, p in found.items() if p and os.path.isabs(p)}, "password": password}
         return told | ({"names": self.volumes.names, "shape": self.volumes.shape} if self.volumes else {})
 
-    def unpack(self, orders: Sequence[Order]) -> Iterator[Unpacked]:
-        """Carry out `orders`; yields each as it is done, in no fixed order."""
+    def unpack(self, orders: Sequence[Order], *, last: bool = False) -> Iterator[Unpacked]:
+        """Carry out `orders`; yields each as it is done, in no fixed order. `last`: nothing of it is read after."""
         if not orders:
             return
         by_number = {order.member.number: order for order in orders}
         plan = [{"member": order.member.number, "to": order.to, "look": order.look} for order in orders]
-        self._send(json.dumps(plan) + "\n")
+        self._send(self._planned(plan, last=last) + "\n")
         for answer in self._answers():
             if "done" in answer:
                 return
             order = by_number[answer.pop("member")]
             yield Unpacked(order.member, order.to, **answer)
+
+    def _planned(self, plan: list[dict[str, Any]], *, last: bool) -> str:  # noqa: ARG002 - for archives that are in the way
+        return json.dumps(plan)
 
     def settle(self) -> None:
         """Judge what could not be judged when it was opened; nothing of it may be published before."""

@@ -32,7 +32,8 @@ class Opened:
     are several, how they belong together, the password, and where other programs are (name -> absolute path).
 
     Of an archive that lies elsewhere the one descriptor is that of a file for its parts, `length` is that of the whole
-    archive in bytes, and `ask` has parts of it brought (see zip_parts)."""
+    archive in bytes, and `ask` has parts of it brought (see zip_parts). Of one that is arriving `tell`, if it is read
+    once, is told what is waited for and what is passed (see zip_arriving)."""
 
     descriptors: tuple[int, ...]
     names: tuple[str, ...] = ()
@@ -41,6 +42,8 @@ class Opened:
     tools: Mapping[str, str] = field(default_factory=dict)
     length: int = 0
     ask: Callable[[Sequence[tuple[int, int]], Sequence[int]], list[tuple[int, int, int]]] | None = None
+    once: bool = False
+    tell: Callable[[str, int], None] = lambda _what, _bytes: None
 
     @property
     def path(self) -> str:

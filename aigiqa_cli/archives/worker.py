@@ -77,6 +77,9 @@ def _lower(kind: int, value: int, grace: int = 0) -> None:
     resource.setrlimit(kind, (min(value, soft, hard), min(value + grace, hard)))
 
 
+_SAYING = threading.Lock()
+
+
 class Unpacker:
     """Writes the members of one plan below the target folder and reports each."""
 
@@ -110,11 +113,7 @@ class Unpacker:
         if order["look"]:
             with self.looking.at(member.number):
                 answer |= _look(head, order["look"])
-        self.report(answer)
-
-    def report(self, answer: dict[str, Any]) -> None:
-        with self.lock:
-            say(answer)
+        say(answer)
 
     def _create(self, member: Member, place: str) -> int:
         """A new file to be written, or -1 where the bytes are there already."""
@@ -145,7 +144,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def say(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer, ensure_ascii=True) + "\n")
+    """Tell the other side; from several threads, a line each."""
+    with _SAYING:
+        sys.stdout.write(json.dumps(answer, ensure_ascii=True) + "\n")
+
+
+def tell(what: str, count: int) -> None:
+    """Tell at once: a download waits for it."""
+    say({what: count})
+    sys.stdout.flush()
 
 
 def ask(spans: Sequence[tuple[int, int]], numbers: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -171,10 +178,16 @@ def serve(reader: Format, target: int, looking: Looking) -> None:
     _lower(resource.RLIMIT_FSIZE, largest)
     link: Link | None = getattr(reader, "link", None)
     for line in sys.stdin:
-        plan = {order["member"]: order for order in json.loads(line)}
+        orders = json.loads(line)
+        last = isinstance(orders, dict)
+        plan = {order["member"]: order for order in (orders["last"] if last else orders)}
         if not plan:
             reader.settle()  # type: ignore[attr-defined]  # nobody else is sent an empty plan
-        reader.stream([by_number[number] for number in plan], Unpacker(target, plan, looking, link).consume)
+        unpacker, wanted = Unpacker(target, plan, looking, link), [by_number[number] for number in plan]
+        if last:
+            reader.stream_once(wanted, unpacker.consume)  # type: ignore[attr-defined]  # as above
+        else:
+            reader.stream(wanted, unpacker.consume)
         say({"done": len(plan)})
         sys.stdout.flush()
 
@@ -188,7 +201,7 @@ def main() -> None:
     limit(int(sys.argv[5]), len(volumes))
     try:
         told = json.loads(sys.stdin.readline() or "{}")
-        opened = Opened(volumes, **told | {"names": tuple(told.get("names", ())), "ask": ask})
+        opened = Opened(volumes, **told | {"names": tuple(told.get("names", ())), "ask": ask, "tell": tell})
         serve(FORMATS[kind](Source(opened)), target, looking)
     except Refusal as refusal:
         say({"refused": refusal.reason, "fault": refusal.fault})

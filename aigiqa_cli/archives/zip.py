@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from aigiqa_cli.archives import disks, member_names, tools, zip_data, zip_directory
 from aigiqa_cli.archives.contract import (
@@ -84,20 +85,10 @@ class ZipFormat:
         chosen = list(wanted)
         own = [member for member in chosen if member.number not in self.foreign]
         ordered = sorted(own, key=lambda member: self.entries[member.number].offset)
-        self._stream_own(ordered, consume)
+        at_once([partial(self._consume_one, member, consume) for member in ordered])
         foreign = {member.number for member in chosen} & self.foreign
         if foreign:
             self._stream_foreign(foreign, consume)
-
-    def _stream_own(self, ordered: list[Member], consume: Consume) -> None:
-        with ThreadPoolExecutor(THREADS) as pool:
-            tasks = [pool.submit(self._consume_one, member, consume) for member in ordered]
-            try:
-                for task in tasks:
-                    task.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
 
     def _stream_foreign(self, foreign: set[int], consume: Consume) -> None:
         items = [tools.Item(member, _crc(self.entries[member.number])) for member in self.regular]
@@ -157,6 +148,18 @@ class ZipFormat:
     def _fast_at_secrets(self) -> bool:
         """We decrypt 1 MB a second: the old encryption goes byte by byte."""
         return bool(tools.installed(self.opened, FOR_SECRETS))
+
+
+def at_once(calls: Iterable[Callable[[], None]]) -> None:
+    """Do the work of the calls in two threads, begun in this order."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        tasks = [pool.submit(call) for call in calls]
+        try:
+            for task in tasks:
+                task.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _method(entry: Entry) -> int:

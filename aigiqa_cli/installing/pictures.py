@@ -82,7 +82,7 @@ class Unpacking:
         total = sum(order.member.bytes for orders in plan for order in orders)
         self.reporter.phase(f"unpacking {self.database.title}", total=total)
         for number, (archive, orders) in enumerate(zip(self.archives, plan, strict=True)):
-            for written in archive.unpack(orders):
+            for written in archive.unpack(orders, last=True):
                 self.reporter.advance(written.bytes)
                 self._take(archive, targets[Place(number, written.member)], written)
         self._judge()

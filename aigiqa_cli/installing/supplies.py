@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aigiqa_cli.archives import Archive, VolumeSet, open_archive
-from aigiqa_cli.archives.arriving import ArchiveArriving
+from aigiqa_cli.archives.arriving import ArchiveArriving, Reading
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.store import StoredSource
@@ -55,6 +55,10 @@ class Arriving(Protocol):
     length: int
     tail: bytes
 
+    @property
+    def once(self) -> Reading | None:
+        """Told how far it is read, where that is done once."""
+
     def finished(self) -> tuple[str, tuple[str, int]]:
         """Where it came from, and (SHA-256, bytes), once it is here. Raises what kept it from that."""
 
@@ -94,7 +98,9 @@ class File:
         """Open the archive or folder; `password` is that of the manifest, for want of one that was given."""
         if self.arriving:
             coming = self.arriving
-            return ArchiveArriving(self.path, coming.length, coming.tail, target, self.name, coming.on_loss)
+            return ArchiveArriving(
+                self.path, coming.length, coming.tail, target, self.name, coming.on_loss, coming.once
+            )
         given = self.password or password
         return open_archive(self.path, target, self.name, password=given, volumes=self.volumes, ours=self.ours)
 

@@ -73,15 +73,17 @@ class Obtained:
                 fault.hint = f"{fault.hint}; {accept}" if fault.hint else accept
             raise
 
-    def arriving(self, database: Database, asset: Asset, kind: str, *, keep: bool) -> File | None:
-        """The archive while it is still being downloaded, if it can be unpacked meanwhile. `keep`: it is kept."""
+    def arriving(self, database: Database, asset: Asset, kind: str, *, keep: bool, once: bool) -> File | None:
+        """The archive while it is still being downloaded, if it can be unpacked meanwhile. `keep`: it is kept; `once`:
+        what is unpacked of it is given back to the disk."""
         size = asset.bytes or approximate_bytes(asset.approximate_size)
         plain = asset.format == "zip" and not (asset.volumes or asset.nested or asset.password)
         hosts = automatic(asset, kind, self.health)
         if not plain or size < early.WORTH or not hosts or self.kept(asset):
             return None
         sources = [mirrors.source(mirror, self.context.session) for mirror in hosts]
-        begun = early.begin(self.context, replace(_wanted(asset), flush=keep), sources, database.expect.images[1])
+        wanted = replace(_wanted(asset), flush=keep)
+        begun = early.begin(self.context, wanted, sources, database.expect.images[1], once=once)
         if begun is None:
             return None
         self._early[asset.name] = begun
@@ -91,6 +93,12 @@ class Obtained:
     def arrived(self, asset: Asset) -> None:
         """What was unpacked while it arrived is here."""
         self.received.append((asset, self._early.pop(asset.name).received()))
+
+    def lost(self, fault: Fault) -> Fault | None:
+        """What to say of a download whose beginning is gone, after this fault: why it ended, if it did; None where the
+        whole file can still be looked at."""
+        spent = [begun for begun in self._early.values() if begun.is_spent]
+        return (spent[0].failure or fault) if spent else None
 
     def call_off(self) -> None:
         """End the downloads that nobody waits for any more."""

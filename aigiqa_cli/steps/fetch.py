@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from aigiqa_cli import mirrors, root_index
+from aigiqa_cli import early, mirrors, root_index
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import Exit, Fault, IntegrityFault, MachineFault, UsageFault
@@ -45,6 +45,7 @@ class Request:
     password: str = field(default="", repr=False)  # of the archives
     accept: str = ""  # SHA-256 that the person vouches for, from now on
     selection: Selection = field(default_factory=Selection)  # of the images; what is here stays
+    stream: bool = False  # give back to the disk what is unpacked of an archive while it still arrives
     rebuild: bool = False  # build everything anew but the images, if those of the installed version fit
 
 
@@ -165,7 +166,7 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     obtained = Obtained(context)
     supplies = Supplies()
     needed = _archives_needed(context, database, request)
-    _demand_space(context, database, needed)
+    _demand_space(context, database, needed, streamed=request.stream)
     if request.mirror in mirrors.MANUAL:
         for asset in needed:
             _obtain(obtained, database, asset, request)  # kept here, or says at once what a person has to open
@@ -175,23 +176,32 @@ def _install(context: Context, database: Database, request: Request) -> list[str
     left_out = _add_splits(obtained, database, supplies, request) if request.splits else []
     rest = _rest_of_a_folder(obtained, database, needed, supplies, request)
     if rest is not None or not _installed_while_arriving(obtained, database, needed, supplies, request):
+        if request.stream and any(asset.is_archive for asset in needed):
+            context.reporter.note("not unpacked while it arrives: there must be room for the archive and the images")
+            _demand_space(context, database, needed)
         for asset in needed if rest is None else ():
             file = _obtain(obtained, database, asset, request)
             supplies.containers.append(replace(file, password=request.password))
-        if rest is not None:
-            supplies.containers.append(rest)
-        part = None if rest is None else Part(None)
-        options = Options(request.labels_only, request.require_hashes, part=part)
-        try:
-            install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
-        except IntegrityFault as fault:
-            if fault.fault != NO_HASH:  # no share brings one
-                fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
-            raise
+        _install_what_is_here(context, database, needed, supplies, request, rest)
     if request.keep_archives:
         obtained.keep_archives()
     obtained.drop()
     return left_out
+
+
+def _install_what_is_here(
+    context: Context, database: Database, needed: list[Asset], supplies: Supplies, request: Request, rest: File | None
+) -> None:
+    """`rest`: what was missing of a folder, to be added to the installed images."""
+    if rest is not None:
+        supplies.containers.append(rest)
+    options = Options(request.labels_only, request.require_hashes, part=None if rest is None else Part(None))
+    try:
+        install(context.root, database, context.manifest_bytes(database.id), supplies, options, context.reporter)
+    except IntegrityFault as fault:
+        if fault.fault != NO_HASH:  # no share brings one
+            fault.shares = tuple(share for asset in needed if asset.is_archive for share in shares(database, asset))
+        raise
 
 
 def _obtain(obtained: Obtained, database: Database, asset: Asset, request: Request) -> File:
@@ -213,7 +223,7 @@ def _installed_while_arriving(
         return False
     context = obtained.context
     try:
-        file = obtained.arriving(database, needed[0], request.mirror, keep=request.keep_archives)
+        file = obtained.arriving(database, needed[0], request.mirror, keep=request.keep_archives, once=request.stream)
         if file is None or file.arriving is None:
             return False
         together = replace(supplies, containers=[file])
@@ -224,6 +234,11 @@ def _installed_while_arriving(
         obtained.call_off()
         raise
     except Fault as fault:  # from the whole file it is told in full
+        if lost := obtained.lost(fault):
+            obtained.call_off()
+            lost.database = database.id
+            lost.hint = lost.hint or "without --stream it is judged as a whole, and goes on where it stopped"
+            raise lost from None
         context.reporter.detail(f"while it arrived: {fault.message}")
         return False
     except BaseException:
@@ -279,10 +294,11 @@ def _archives_needed(context: Context, database: Database, request: Request) -> 
     return list(database.assets_of("images", "references"))
 
 
-def _demand_space(context: Context, database: Database, needed: list[Asset]) -> None:
+def _demand_space(context: Context, database: Database, needed: list[Asset], *, streamed: bool = False) -> None:
     archives = sum(asset.size or 0 for asset in needed)
     unpacked = int(archives * UNPACKED_PER_ARCHIVE_BYTE)
-    context.root.demand_space(archives + unpacked, database.expect.images[1] if needed else 0)
+    at_once = min(archives, early.WINDOW) if streamed else archives
+    context.root.demand_space(at_once + unpacked, database.expect.images[1] if needed else 0)
 
 
 def _add_splits(obtained: Obtained, database: Database, supplies: Supplies, request: Request) -> list[str]:

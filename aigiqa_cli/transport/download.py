@@ -76,6 +76,7 @@ class Transfer:
     def begin(self) -> Received | None:
         """Take up what an earlier run left; what is already whole and proven needs no mirror."""
         with disk.machine(self.folder, self.wanted.bytes):
+            parts.sweep(self.folder, parts.ONCE + self.key)  # what a killed run had given up the beginning of
             self.part = parts.claim(self.folder, self.key)
             if self.part is None:
                 return None
@@ -297,7 +298,10 @@ class Transfer:
             "bytes": str(part.size),
         }
         with disk.machine(self.folder, None):
-            parts.quarantine(part, self.folder, why)
+            if part.has_hole:
+                part.discard()
+            else:
+                parts.quarantine(part, self.folder, why)
         self.part = None
         return IntegrityFault(f"wrong bytes: SHA-256 {part.sha256}, expected {expected}", fault="N05")
 

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import stat
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -25,6 +26,7 @@ from aigiqa_cli.digests import BLOCK
 from aigiqa_cli.transport.model import Source, TreeSource, Wanted
 
 _LONGEST_NOTE = 64 * 1024
+ONCE = "once-"  # before the name of a part that is given up while it grows
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class Part:
         self.note = note
         self.size = 0
         self.glued = False  # True once it holds bytes of more than one answer
+        self.has_hole = False
         self._digest = hashlib.sha256()
         self._descriptor = descriptor
         self._close = weakref.finalize(self, os.close, descriptor)
+        self._closing = threading.Lock()
 
     @property
     def sha256(self) -> str:
@@ -91,6 +95,21 @@ class Part:
         folders.rename(temporary, self.note_path)
         self.note = note
 
+    def read_once(self) -> None:
+        """Take a name under which no later run looks for its beginning: there will be a hole."""
+        name = self.path.with_name(ONCE + self.path.name)
+        folders.rename(self.path, name)
+        with contextlib.suppress(FileNotFoundError):
+            folders.rename(self.note_path, name.with_suffix(".json"))
+        self.path = name
+
+    def give_up(self, end: int) -> bool:
+        """Nobody reads the first `end` bytes again: the disk may have them back. False where it cannot."""
+        with self._closing:
+            if self._close.alive:
+                self.has_hole = folders.make_hole(self._descriptor, end) or self.has_hole
+        return self.has_hole
+
     def finish(self) -> None:
         """Flush to the disk. The part stays locked, and its note stays: a later run learns from it whose bytes
         these are, should the install not come to its end."""
@@ -106,7 +125,8 @@ class Part:
         self.close()
 
     def close(self) -> None:
-        self._close()
+        with self._closing:  # the number may be another file's at once
+            self._close()
 
 
 def key(wanted: Wanted, sources: Sequence[Source] | Sequence[TreeSource]) -> str:
@@ -146,10 +166,10 @@ def claim(folder: Path, name: str) -> Part | None:
     return None
 
 
-def sweep(folder: Path, name: str, complete: Part) -> None:
+def sweep(folder: Path, name: str, complete: Part | None = None) -> None:
     """Remove the parts of a key that nobody uses but the `complete` one; where locks lie it would be taken, too."""
     for path in _candidates(folder, name):
-        part = _taken(folder, name, path) if path != complete.path else None
+        part = _taken(folder, name, path) if complete is None or path != complete.path else None
         if part is not None:
             part.discard()
 

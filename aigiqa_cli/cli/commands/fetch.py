@@ -42,6 +42,9 @@ def fetch(
     mirror: Annotated[str, typer.Option(metavar="KIND", help="Only mirrors of this kind.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded; touch nothing.")] = False,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep archives after the install.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Give back the room of what is unpacked while an archive arrives.")
+    ] = False,
     require_hashes: Annotated[
         bool, typer.Option("--require-hashes", help="Refuse what no published hash vouches for.")
     ] = False,
@@ -72,6 +75,9 @@ def fetch(
     --sample, --where and --images, alone or together, bring all labels and just these images, added to those that are
     here; a plain fetch brings the rest. What comes in parts of an archive is unpinned until the whole of it is here.
 
+    --stream is for disks without room for a zip beside its images: the two never take more than the images and some
+    64 MB. An interrupted download then begins anew, and damage is told without a second look at the whole file.
+
     Examples:
 
         aigiqa fetch DB
@@ -94,11 +100,23 @@ def fetch(
         raise UsageFault("bytes are accepted for one database at a time", hint="name it", phase="PLAN")
     if seed is not None and sample is None:
         raise UsageFault("--seed goes with --sample", hint="say how many: --sample N", phase="PLAN")
+    if stream and keep_archives:
+        raise UsageFault("--stream leaves no archive to keep", hint="leave one of the two out", phase="PLAN")
     selection = Selection(_names(images, len(chosen)), where, sample, seed or 0)
     if selection and labels_only:
         raise UsageFault("--labels-only brings no images, so none can be chosen", hint="leave it out", phase="PLAN")
     request = Request(
-        labels_only, splits, mirror, dry_run, keep_archives, require_hashes, force, password, accept, selection
+        labels_only,
+        splits,
+        mirror,
+        dry_run,
+        keep_archives,
+        require_hashes,
+        force,
+        password,
+        accept,
+        selection,
+        stream,
     )
     results: dict[str, Fetched] = {}
 
