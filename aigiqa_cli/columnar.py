@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aigiqa_cli.exports.typed import Typed
 
 BLOCK = 1 << 20  # bytes of the index that are read at one time
-AHEAD = 12  # batches: about as many as go into one row group of Parquet
+AHEAD = 6  # batches: about half of what goes into one row group of Parquet
 
 
 class _NotPlain(ValueError):
