@@ -2,7 +2,8 @@
 
 A downloads, proves, unpacks, hashes, reads every header, writes the index and commits durably; B downloads, checks the
 published hash, unpacks and, over the unbounded line, hashes what came out; it flushes nothing. Over the bounded line
-the host gives 50 MB/s to each connection, and B asks over four.
+the host gives 50 MB/s to each connection, and B asks over four. With --stream A gives back to the disk what it has
+unpacked, while B needs room for both.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from material import Material
 from measure import Command, Row
 
 FREE, BOUND = "fetch : curl, sha256sum, unzip, sha256sum", "fetch at 50 MB/s a connection : aria2c, sha256sum, unzip"
+STREAM = "fetch --stream : curl, sha256sum, unzip, sha256sum"
 FREE_TARGET, BOUND_TARGET = 0.45, 0.90
 RUNS = 3
 _SUM = 'echo "$2  $3" | sha256sum -c --status && unzip -q "$3" -d "$4"'
@@ -31,14 +33,24 @@ def rows(material: Material, runs: int | None) -> list[Row]:
     measure.demand_space(material.folder, 6 * material.archive.stat().st_size)
     found = []
     with serving.served(material.folder, material.folder / "nginx") as server:
-        for name, place, script, target in ((FREE, "", CURL, FREE_TARGET), (BOUND, "bound/", ARIA, BOUND_TARGET)):
-            row, peak = _compared(material, f"{server.base}{place}", name, script, target, runs)
+        for name, place, script, target, words in (
+            (FREE, "", CURL, FREE_TARGET, ()),
+            (STREAM, "", CURL, FREE_TARGET, ("--stream",)),
+            (BOUND, "bound/", ARIA, BOUND_TARGET, ()),
+        ):
+            row, peak = _compared(material, f"{server.base}{place}", name, script, target, runs, words)
             found += [row, measure.memory_row(name, peak)]
     return found
 
 
 def _compared(
-    material: Material, base: str, name: str, script: str, target: float, runs: int | None
+    material: Material,
+    base: str,
+    name: str,
+    script: str,
+    target: float,
+    runs: int | None,
+    more: tuple[str, ...],
 ) -> tuple[Row, float]:
     aigiqa = measure.program("aigiqa")
     work = material.folder / "fetch"
@@ -46,7 +58,9 @@ def _compared(
     shutil.rmtree(work, ignore_errors=True)
     sha256 = _describe(material, manifests, base)
     settings = {"AIGIQA_MANIFESTS": str(manifests), "AIGIQA_ALLOW_PRIVATE_HOSTS": "1"}
-    a = Command((aigiqa, "--root", str(root), "-q", "fetch", "bench"), None, settings, measure.fresh(root, aside))
+    a = Command(
+        (aigiqa, "--root", str(root), "-q", "fetch", "bench", *more), None, settings, measure.fresh(root, aside)
+    )
     words = ("sh", "-c", script, "sh", f"{base}bench.zip", sha256, "bench.zip", str(plain))
     clear = measure.fresh(plain, aside)
 
