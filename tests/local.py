@@ -94,9 +94,9 @@ class Local:
         return sum(entry.path == path for entry in self.server.log)
 
     def whole_part(self) -> bool:
-        """Does an unfinished run leave the whole archive behind?"""
+        """Does an unfinished run leave the whole archive behind, and not one with a hole (`--stream`)?"""
         parts = (self.root / ".aigiqa" / "partial").glob("*.part")
-        return any(path.stat().st_size == len(self.packed) for path in parts)
+        return any(path.stat().st_size == len(self.packed) and not path.name.startswith("once-") for path in parts)
 
     def sound(self, good: dict[str, str], *, settled: bool = True) -> None:
         """The invariants, what is published, and the world outside."""

@@ -17,7 +17,7 @@ from local import NAME, Local, local
 from rigs import Rig
 
 Prepare = Callable[[Local], None]
-FETCH, FORCE = ("fetch", NAME), ("fetch", NAME, "--force")
+FETCH, FORCE, STREAM = ("fetch", NAME), ("fetch", NAME, "--force"), ("fetch", NAME, "--stream")
 SMALL, LARGER = ("fetch", NAME, "--sample", "3"), ("fetch", NAME, "--sample", "9")
 SEEN = tracing.expression((*tracing.MAKING, *tracing.OPENING))
 
@@ -49,13 +49,17 @@ def litter(here: Local) -> None:
 SCENES: dict[str, tuple[Prepare, tuple[str, ...], tuple[str, ...]]] = {
     "install": (nothing, FETCH, FETCH),
     "reinstall": (installed, FORCE, FETCH),
+    "stream": (nothing, STREAM, STREAM),
     "part": (nothing, LARGER, LARGER),
     "more": (sampled, LARGER, LARGER),
     "remove": (installed, ("remove", NAME), ("remove", NAME)),
     "gc": (litter, ("gc",), ("gc",)),
 }
-SHARES = {"install-command": 0.125, "install-worker": 0.125, "reinstall-command": 0.125, "reinstall-worker": 0.125,
-          "part-command": 0.125, "more-command": 0.125, "remove-command": 0.125, "gc-command": 0.125}  # fmt: skip
+CASES = (
+    "install-command", "install-worker", "reinstall-command", "reinstall-worker", "stream-command", "part-command",
+    "more-command", "remove-command", "gc-command",
+)  # fmt: skip
+SHARES = dict.fromkeys(CASES, 1 / len(CASES))
 
 
 def points_of(here: Local, words: tuple[str, ...], process: str) -> list[tracing.Call]:
