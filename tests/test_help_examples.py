@@ -84,6 +84,12 @@ def workshop(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, part in (("train.csv", by_prompt[:41]), ("test.csv", by_prompt[41:])):
         (work / name).write_text("image\n" + "\n".join(row["image_id"] for row in part) + "\n")
     (work / "my-database.yaml").write_text(SMALL.replace("id: small", "id: my-database"))
+    shutil.copytree(ready / "demo/images", work / "pictures")
+    (work / "my_metric.py").write_text(
+        "import os\n\n\ndef score(paths):\n    return [os.path.getsize(p) for p in paths]\n"
+    )
+    (work / "score.sh").write_text('#!/bin/sh\nfor path in "$@"; do stat -c %s "$path"; done\n')
+    (work / "score.sh").chmod(0o755)
     shell(base, ready, "aigiqa split make demo --by prompt --ratio 8:2 --repeats 2 --seed 3 -o family")
     shell(base, ready, "aigiqa export demo -o before.csv")
     evaluated = shell(base, ready, "aigiqa evaluate demo predictions.csv -d quality --json")

@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
          "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}
     ),
     frozenset({"states", "selecting", "early", "obtaining", "root_index", "columnar", "installing", "restoring", "subsets", "examining", "watching", "context", "partitions",
-         "predictions", "measuring"}),
+         "predictions", "measuring", "scoring"}),
     frozenset({"steps"}),
     frozenset({"cli", "__main__", "api"}),
 )  # fmt: skip
@@ -38,7 +38,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 HEAVY = frozenset(
     {"pandas", "openpyxl", "requests", "gdown", "huggingface_hub", "modelscope", "modelscope_hub", "pyarrow", "scipy",
-     "PIL", "numpy", "py7zr", "rarfile", "matplotlib"}
+     "PIL", "numpy", "py7zr", "rarfile", "matplotlib", "skimage", "pyiqa"}
 )  # fmt: skip
 # Both are requests' own half of the transport; nobody imports them before the first connection (see the test).
 ON_REQUESTS = {"transport/answer.py", "transport/connection.py"}
@@ -255,7 +255,7 @@ def test_D01_every_dependency_has_a_floor() -> None:
 
 def test_only_declared_libraries_are_imported() -> None:
     distributions = {"google_re2": "re2", "pyyaml": "yaml", "pillow": "PIL", "modelscope": "modelscope_hub"}
-    distributions |= {"backports_zstd": "backports"}
+    distributions |= {"backports_zstd": "backports", "scikit_image": "skimage"}
     modules = {distributions.get(name.replace("-", "_"), name.replace("-", "_")) for name in dependencies()}
     imported = set()
     for module in MODULES:

@@ -41,7 +41,7 @@ BANNED_MODULES = {
     "xmlrpc",
     "modelscope",
 }
-ON_TORCH = {"api/tensors.py"}  # imported only by whoever asks for tensors
+ON_TORCH = {"api/tensors.py", "scoring/pyiqa_metrics.py"}  # imported only by whoever asks for tensors, or for pyiqa
 SESSION_OF_OURS = {"transport/session.py", "transport/connection.py"}
 NETWORK = {"requests", "urllib3", "http", "urllib.request", "socket", "ssl", "aiohttp", "httpx"}
 # Files are written by the store, and by those that write what is not below the root or into a staging folder of the

@@ -29,14 +29,19 @@ def whole_target(target: Path) -> Iterator[BinaryIO]:
 
     UsageFault where it can never be, MachineFault where it cannot be written.
     """
-    if target.is_dir() or not target.parent.is_dir():
-        what = "is a folder" if target.is_dir() else "is in a folder that does not exist"
-        raise UsageFault(f"{target} {what}", hint="name a file in an existing folder")
+    refuse_impossible(target)
     try:
         with _whole(target) as stream:
             yield stream
     except OSError as error:
         raise MachineFault(f"the export to {target} failed: {error.strerror or error}") from error
+
+
+def refuse_impossible(target: Path) -> None:
+    """Raise UsageFault where no file can ever be."""
+    if target.is_dir() or not target.parent.is_dir():
+        what = "is a folder" if target.is_dir() else "is in a folder that does not exist"
+        raise UsageFault(f"{target} {what}", hint="name a file in an existing folder")
 
 
 @contextmanager

@@ -5,6 +5,7 @@
 <root>/.aigiqa/installed/<db>.json    the commit record
 <root>/.aigiqa/health.json            what mirrors answered when they were asked last
 <root>/.aigiqa/stat/<db>              how its files looked when they were hashed last
+<root>/.aigiqa/scores/<run>           scores of a run that is not finished
 <root>/.aigiqa/{archives/sha256,partial,staging,replaced,quarantine,locks}/
 """
 
@@ -58,6 +59,11 @@ class Root:
     def stat(self) -> Path:
         """How files looked when they were hashed last."""
         return self.internal / "stat"
+
+    @property
+    def scores(self) -> Path:
+        """Scores of runs that are not finished."""
+        return self.internal / "scores"
 
     @property
     def installed(self) -> Path:
@@ -140,7 +146,7 @@ class Root:
             self.partial,
             self.staging,
         )
-        more = (self.replaced, self.quarantine, self.locks)
+        more = (self.replaced, self.quarantine, self.locks, self.scores)
         for path in (*ours, *more, *((self.folder(database), self.record(database)) if database else ())):
             if os.path.islink(path):
                 raise MachineFault(

@@ -39,6 +39,9 @@ def leftovers(root: Root) -> list[Leftover]:
     found += [Leftover(path, REPLACED, _size(path)) for path in _entries(root.replaced) if _superseded(root, path)]
     found += [Leftover(path, "note of a former folder", _size(path)) for path in _lone_notes(root)]
     found += [Leftover(path, "partial download", _size(path)) for path in _entries(root.partial) if _unheld(path)]
+    found += [
+        Leftover(path, "scores of a run broken off", _size(path)) for path in _entries(root.scores) if _unheld(path)
+    ]
     found += [Leftover(path, "temporary file", _size(path)) for path in _temporaries(root) if _unheld(path)]
     noted = installed_ids(root)
     found += [

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "export": "aigiqa_cli.cli.commands.export",
     "gallery": "aigiqa_cli.cli.commands.gallery",
     "evaluate": "aigiqa_cli.cli.commands.evaluate",
+    "score": "aigiqa_cli.cli.commands.score",
     "leaderboard": "aigiqa_cli.cli.commands.leaderboard",
     "split": "aigiqa_cli.cli.commands.split",
     "index": "aigiqa_cli.cli.commands.index",
