@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from aigiqa_cli.errors import TemporaryFault, UsageFault
 from aigiqa_cli.images import NotAnImage
 from aigiqa_cli.scoring import pixels
-from aigiqa_cli.scoring.contract import HIGHER, LOWER, About, Item, Score, failed, judged
+from aigiqa_cli.scoring.contract import HIGHER, LOWER, About, Item, Score, judged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,10 +37,12 @@ Pair = tuple["Image", "Image | None"]
 
 
 def names() -> list[str]:
-    """The metrics of the pyiqa that is installed; none where it is not."""
+    """The metrics of the pyiqa that is installed; none where it is not, or cannot be imported."""
     if importlib.util.find_spec("pyiqa") is None:
         return []
-    return [name for name in _library("").list_models() if name not in OF_SETS]
+    with suppress(UsageFault):
+        return [name for name in _library("").list_models() if name not in OF_SETS]
+    return []
 
 
 def opened(word: str, device: str) -> OfPyiqa:
@@ -79,9 +82,10 @@ def opened(word: str, device: str) -> OfPyiqa:
 def _library(word: str) -> Any:
     try:
         return importlib.import_module("pyiqa")
-    except ImportError as error:
-        missing = error.name == "pyiqa"
-        why = "pyiqa, which is not installed" if missing else f"pyiqa, which cannot be imported: {error}"
+    except Exception as error:  # torchvision without its operators raises a RuntimeError, and so on
+        missing = isinstance(error, ImportError) and error.name == "pyiqa"
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        why = "pyiqa, which is not installed" if missing else f"pyiqa, which cannot be imported: {reason}"
         raise UsageFault(f"{word} needs {why}", hint=_INSTALL, phase="PLAN") from error
 
 
@@ -136,15 +140,14 @@ class OfPyiqa:
     def _together(self, items: Sequence[Item], pairs: Sequence[Pair]) -> list[Score]:
         try:
             found = self._asked(items, pairs)
-        except Exception as error:  # whatever a network raises
+        except Exception as error:  # noqa: BLE001 - whatever a network raises
             if len(items) == 1:
-                why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-                raise failed(self.about.name, items, why, "--allow-missing leaves such images out") from error
+                return [f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"]
             found = []
         if len(found) == len(items):
             return [judged(value) for value in found]
         if len(items) == 1:
-            raise failed(self.about.name, items, f"{len(found)} scores for one image")
+            return [f"{len(found)} scores for one image"]
         return [score for item, pair in zip(items, pairs, strict=True) for score in self._together([item], [pair])]
 
     def _asked(self, items: Sequence[Item], pairs: Sequence[Pair]) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.scoring.contract import MAX_LISTED, Item, Metric, span
+from aigiqa_cli.scoring.contract import MAX_LISTED, Item, Metric, failed, span
 
 
 class Kept(Protocol):
@@ -33,7 +33,8 @@ class Measured:
 def run(metric: Metric, items: Sequence[Item], kept: Kept, batch: int, reporter: Reporter) -> Measured:
     """The scores of all items. What a batch has is kept even where one of its images has no score.
 
-    Raises RefusedInput where a whole batch has none, IntegrityFault for an image that is not as it was installed.
+    Raises RefusedInput where a batch fails or the first has no score at all, IntegrityFault for an image that is not as
+    it was installed.
     """
     done = Measured({item.image_id: kept.scores[item.key] for item in items if item.key in kept.scores})
     done.reused = len(done.scores)
@@ -44,6 +45,8 @@ def run(metric: Metric, items: Sequence[Item], kept: Kept, batch: int, reporter:
         scores = metric.score(group)
         found = {item.key: score for item, score in zip(group, scores, strict=True) if not isinstance(score, str)}
         kept.add(found)
+        if not (found or done.scores) and len(group) > 1:  # it will not be better with the other images
+            raise failed(metric.about.name, group, next(score for score in scores if isinstance(score, str)))
         for item, score in zip(group, scores, strict=True):
             if isinstance(score, str):
                 done.reasons[item.image_id] = score
