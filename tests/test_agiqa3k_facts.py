@@ -111,7 +111,7 @@ def test_every_published_result_of_the_report_is_in_the_manifest(database: Datab
 
     stated = pairs(section(7))
     assert sum(stated.values()) >= 60
-    assert stated == Counter((result.srcc, result.plcc) for result in database.results)
+    assert stated == Counter((one.srcc, one.plcc) for one in database.results if "jiquan123" not in one.source)
     alignment = pairs("".join(re.findall(r"(?m)^\* (?:A, )?alignment.*(?:\n .*)*", section(7))))
     alignment += pairs(" ".join(re.findall(r"; (\.\d+/\.\d+)\.", section(7))))
     found = Counter((result.srcc, result.plcc) for result in database.results if result.dimension == "alignment")

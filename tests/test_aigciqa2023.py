@@ -238,8 +238,9 @@ def test_every_published_result_is_in_the_manifest(database: Database, report: s
     part = section(report, 7)
     stated = Counter((Decimal(a), Decimal(b)) for a, b in re.findall(r"(\.\d{4})/(\.\d{4})", part))
     assert sum(stated.values()) == 71
-    assert Counter((result.srcc, result.plcc) for result in database.results) == stated
-    ours = {(r.method, r.dimension, r.source[:8]): (str(r.srcc), str(r.plcc)) for r in database.results}
+    reported = [result for result in database.results if "jiquan123" not in result.source]
+    assert Counter((result.srcc, result.plcc) for result in reported) == stated
+    ours = {(r.method, r.dimension, r.source[:8]): (str(r.srcc), str(r.plcc)) for r in reported}
     assert len(ours) == 71
     assert ours["ACL-IQA", "alignment", "table IV"] == ("0.8092", "0.8005")
     assert ours["M3-AGIQA", "alignment", "table of"] == ("0.8060", "0.7973")

@@ -235,3 +235,58 @@ def test_markdown_and_latex(run: Command) -> None:
 def test_a_database_without_results_says_so(run: Command) -> None:
     data = run("leaderboard", "demo", "--json", code=0).json()["data"]
     assert data == {"database": "demo", "rankings": [], "beside": [], "notes": []}
+
+
+RESULTS = """
+results:
+  - {method: "NR-X, ResNet50", dimension: quality, srcc: 0.5, plcc: 0.4, protocol: "split authors; best epoch", source: here}
+  - {method: "FR-X, ResNet50", dimension: quality, srcc: 0.7, plcc: 0.6, protocol: "split authors; best epoch", source: here}
+  - {method: "NR-X, VGG16", dimension: alignment, srcc: 0.7, plcc: 0.6, protocol: "split authors; best epoch", source: here}
+  - {method: Elsewhere, dimension: quality, srcc: 0.9, protocol: their own random split, source: there}
+  - {method: Nowhere, dimension: quality, srcc: 0.8, protocol: their own random split, source: there}
+
+facts:"""
+
+
+def test_a_reproduced_result_stands_below_the_published_ones_of_its_split(
+    run: Command, tmp_path: Path, manifests: Callable[[str, str], Path], built_in
+) -> None:
+    manifests("demo", built_in("demo").replace("\nfacts:", RESULTS))
+    run("fetch", "demo", code=0)
+    mine = evaluation(run, tmp_path, 0.4, "-s", "authors", "-d", "quality,alignment")
+    stated = {one["dimension"]: one for one in json.loads(mine.read_text())["data"]["results"] if not one["group"]}
+    table = run("leaderboard", "demo", "--add", mine, "--format", "csv", code=0).out
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [(row["dimension"], row["method"], row["rank"]) for row in rows] == [
+        ("quality", "FR-X, ResNet50", "1"), ("quality", "NR-X, ResNet50", "2"), ("quality", "model 0.4", ""),
+        ("quality", "Elsewhere", "1"), ("quality", "Nowhere", "2"),
+        ("alignment", "NR-X, VGG16", ""), ("alignment", "model 0.4", ""),
+    ]  # fmt: skip
+    own = rows[2]
+    assert (float(own["plcc"]), float(own["plcc_raw"])) == (
+        stated["quality"]["plcc_logistic"], stated["quality"]["plcc"]
+    )  # fmt: skip
+    assert own["reason"].startswith("on the split of published results")
+    assert rows[-1]["reason"] == own["reason"]
+    assert run("leaderboard", "demo", "--add", mine, code=0).out.splitlines()[2].split("\t")[1] == "model 0.4"
+
+
+def test_what_is_shown_can_be_chosen(
+    run: Command, tmp_path: Path, manifests: Callable[[str, str], Path], built_in
+) -> None:
+    manifests("demo", built_in("demo").replace("\nfacts:", RESULTS))
+    run("fetch", "demo", code=0)
+    mine = evaluation(run, tmp_path, 0.4, "-s", "authors", "-d", "quality")
+
+    def methods(*words: object) -> list[str]:
+        return [
+            one["method"] for one in everything(run("leaderboard", "demo", *words, "--json", code=0).json()["data"])
+        ]
+
+    assert methods("--split", "authors", "--add", mine, "-d", "quality") == [
+        "FR-X, ResNet50", "NR-X, ResNet50", "model 0.4"
+    ]  # fmt: skip
+    assert methods("--method", "resnet") == ["FR-X, ResNet50", "NR-X, ResNet50"]
+    nothing = run("leaderboard", "demo", "--split", "author", code=2).err
+    assert "demo has no results for author" in nothing
+    assert "splits of its results: authors" in nothing

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli.context import Context
 from aigiqa_cli.errors import RefusedInput, UsageFault
+from aigiqa_cli.measuring.folds import FILE
 from aigiqa_cli.measuring.stored import read_evaluation
 from aigiqa_cli.partitions import audit, judge_family, load, members
 from aigiqa_cli.partitions.opened import Opened, opened
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 UNSTATED = "not stated"
 ALONE = "no other result here was measured in this way"
 ALONE_OWN = "no other result here has this split, selection and fit; published ones do not state their fit"
+BESIDE = "on the split of published results, which do not state their fit: beside them, not ranked with them"
 # What sources say where they do not say how a number was made; the manifests quote them in these words.
 _UNKNOWN = re.compile(r"\bnot (?:re)?stated\b|\bnot readable\b|\bas far as is known\b|\bnot (?:given|known)\b")
 
@@ -59,6 +61,7 @@ class Entry:
     own: bool = False
     signature: str = ""
     n: int | None = None
+    plcc_raw: float | None = None  # of own ones: before the fit
     rank: int | None = None
     reason: str = ""
 
@@ -67,11 +70,57 @@ class Entry:
         """The split without the digest that tells files of one name apart."""
         return self.protocol.split.rpartition(" ")[0] if self.own else self.protocol.split
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Dimension and name of the split without its part; "" where that is not known, or is a file of the user's."""
+        name = self.split_name
+        return self.protocol.dimension, "" if name.startswith(FILE) else name.partition(":")[0]
+
     def as_json(self) -> dict[str, Any]:
-        names = ("method", "srcc", "plcc", "krcc", "rank", "n", "own", "source", "signature", "note", "leak", "reason")
+        names = (
+            "method",
+            "srcc",
+            "plcc",
+            "plcc_raw",
+            "krcc",
+            "rank",
+            "n",
+            "own",
+            "source",
+            "signature",
+            "note",
+            "leak",
+            "reason",
+        )
         told = {name: getattr(self, name) for name in names}
         protocol = {"dimension": self.protocol.dimension, "split": self.protocol.split or None}
         return told | protocol | {"protocol": self.said, "fit": self.protocol.fit}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which results are wanted: of these dimensions, on this split, with this in the name of the method; none: all."""
+
+    dimensions: tuple[str, ...] = ()
+    split: str = ""
+    method: str = ""
+
+    def of(self, entries: Sequence[Entry], database: str) -> list[Entry]:
+        """Raises UsageFault for a wish that no result fulfils."""
+        kept = [
+            entry
+            for entry in entries
+            if (not self.dimensions or entry.protocol.dimension in self.dimensions)
+            and self.split in ("", entry.place[1], entry.split_name)
+            and self.method.casefold() in entry.method.casefold()
+        ]
+        if kept or not entries:
+            return kept
+        splits = ", ".join(dict.fromkeys(entry.place[1] for entry in entries if entry.place[1])) or "none is known"
+        wishes = [*self.dimensions, *filter(None, (self.split, self.method))]
+        raise UsageFault(
+            f"{database} has no results for {', '.join(wishes)}", hint=f"splits of its results: {splits}", phase="PLAN"
+        )
 
 
 @dataclass(frozen=True)
@@ -101,20 +150,18 @@ class Leaderboard:
 
 
 def leaderboard(
-    context: Context, database: Database, added: Sequence[Path] = (), dimensions: Sequence[str] = ()
+    context: Context, database: Database, added: Sequence[Path] = (), shown: Shown | None = None
 ) -> Leaderboard:
     """Published results and those of evaluation files. Only entries of one protocol (dimension, split, fit) are ranked.
 
-    Raises RefusedInput for a file that is no evaluation of this database.
+    Raises RefusedInput for a file that is no evaluation of this database, UsageFault where `shown` leaves nothing.
     """
     here = opened(context.root, database.id) if state_of(context.root, database.id).present else None
     entries = [_published(context, database, result, here) for result in database.results]
     own, notes = _once([entry for path in added for entry in _own(path, database.id, here)])
     entries += own
-    if dimensions:
-        entries = [entry for entry in entries if entry.protocol.dimension in dimensions]
-        if not entries:
-            raise UsageFault(f"{database.id} has no results for {', '.join(dimensions)}", hint="leave out --dimension")
+    if shown:
+        entries = shown.of(entries, database.id)
     return Leaderboard(database.id, *_ranked(entries), notes)
 
 
@@ -189,6 +236,7 @@ def _own(path: Path, database: str, here: Opened | None) -> list[Entry]:
                 own=True,
                 signature=result["signature"],
                 n=result["n"],
+                plcc_raw=result.get("plcc"),
                 reason=reason,
             )
         )
@@ -214,7 +262,9 @@ def _split_key(result: Mapping[str, Any]) -> str:
 
 
 def _ranked(entries: Sequence[Entry]) -> tuple[tuple[tuple[Protocol, tuple[Entry, ...]], ...], tuple[Entry, ...]]:
-    """Rankings by SRCC; equal numbers share a rank. A protocol with one entry ranks nothing."""
+    """Rankings by SRCC; equal numbers share a rank. A protocol with one entry ranks nothing. Known splits come first,
+    those of one split together, published results before own ones."""
+    published = {entry.place for entry in entries if not entry.own and entry.place[1]}
     groups: dict[Protocol, list[Entry]] = {}
     beside: list[Entry] = []
     for entry in entries:
@@ -226,13 +276,15 @@ def _ranked(entries: Sequence[Entry]) -> tuple[tuple[tuple[Protocol, tuple[Entry
     rankings = []
     for protocol, members_ in groups.items():
         if len(members_) == 1:
-            beside.append(replace(members_[0], reason=ALONE_OWN if members_[0].own else ALONE))
+            (one,) = members_
+            reason = (BESIDE if one.place in published else ALONE_OWN) if one.own else ALONE
+            beside.append(replace(one, reason=reason))
             continue
         ordered = sorted(members_, key=lambda one: -(one.srcc or 0.0))
         values = [one.srcc for one in ordered]
         placed = tuple(replace(one, rank=values.index(one.srcc) + 1) for one in ordered)
         rankings.append((protocol, placed))
-    rankings.sort(key=lambda pair: (pair[0].dimension, -len(pair[1])))
+    rankings.sort(key=_order)
     return tuple(rankings), tuple(beside)
 
 
@@ -244,3 +296,9 @@ def _unrankable(entry: Entry) -> str:
     if not entry.own and not entry.protocol.known:
         return f"its split is not known ({entry.said})"
     return ""
+
+
+def _order(ranking: tuple[Protocol, tuple[Entry, ...]]) -> tuple[str, bool, str, bool, int]:
+    protocol, entries = ranking
+    split = entries[0].place[1]
+    return protocol.dimension, not split, split, entries[0].own, -len(entries)

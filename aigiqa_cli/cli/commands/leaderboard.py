@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from aigiqa_cli.cli.commands.options import OneDatabase
+from aigiqa_cli.cli.commands.options import OneDatabase, words
 from aigiqa_cli.cli.desk import Answer, Desk, command
 from aigiqa_cli.cli.evaluation import ranking
 from aigiqa_cli.cli.terminal import Terminal
 from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.steps.leaderboard import Shown
 from aigiqa_cli.steps.leaderboard import leaderboard as made
 
 FORMATS = ("table", *ranking.WRITERS)
@@ -25,6 +26,8 @@ def leaderboard(
         list[Path] | None, typer.Option("--add", metavar="FILE", help="Of aigiqa evaluate --json; several times.")
     ] = None,
     dimension: Annotated[str, typer.Option("--dimension", "-d", metavar="A,B", help="Only these.")] = "",
+    split: Annotated[str, typer.Option("--split", "-s", metavar="NAME", help="Only results on this split.")] = "",
+    method: Annotated[str, typer.Option(metavar="TEXT", help="Only methods with this in their name.")] = "",
     form: Annotated[str, typer.Option("--format", "-f", metavar="F", help=f"{', '.join(FORMATS)}.")] = "table",
 ) -> Answer:
     """Published results with their sources, and your own. Only what was measured alike is ranked; the rest stands
@@ -41,8 +44,8 @@ def leaderboard(
     if desk.options.json and form != "table":
         raise UsageFault("--json is a format of its own", hint="leave out --format or --json", phase="PLAN")
     known = desk.databases([database])[0]
-    dimensions = [word.strip() for word in dimension.split(",") if word.strip()]
-    board = made(desk.context, known, [path.expanduser() for path in add or ()], dimensions)
+    shown = Shown(words(dimension), split, method)
+    board = made(desk.context, known, [path.expanduser() for path in add or ()], shown)
 
     def show(terminal: Terminal) -> None:
         for note in board.notes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "rank", "method", "dimension", "srcc", "plcc", "krcc", "n", "split", "protocol", "fit", "leak", "own", "source",
-    "signature", "note", "reason",
+    "signature", "note", "reason", "plcc_raw",
 )  # fmt: skip
 TITLES = ("", "method", "SRCC", "PLCC", "source")
 DOCUMENT = ("", "method", "SRCC", "PLCC", "split", "leak", "source")
@@ -40,23 +40,47 @@ def show(terminal: Terminal, board: Leaderboard) -> None:
         terminal.table(columns, rows)
 
 
-def _sections(board: Leaderboard) -> Iterator[tuple[str, str, Sequence[Entry]]]:
-    """(title, what is to be known of it, entries): each ranking, then the others by dimension and reason."""
-    for protocol, entries in board.rankings:
+Section = tuple[str, str, "Sequence[Entry]"]
+
+
+def _sections(board: Leaderboard) -> Iterator[Section]:
+    """(title, what is to be known of it, entries): each ranking, after the last one of a split what stands beside it,
+    at the end the others, by dimension and reason."""
+    waiting = _beside(board)
+    for count, (protocol, entries) in enumerate(board.rankings, 1):
         aside = "; ".join(part for part in (f"PLCC: fit {protocol.fit}", entries[0].leak) if part)
         yield f"{protocol.dimension} · {entries[0].said}", aside, entries
-    reasons: dict[tuple[str, str], list[Entry]] = {}
+        place = entries[0].place
+        if place[1] and all(later[0].place != place for _, later in board.rankings[count:]):
+            yield from (section for section in waiting if section[2][0].place == place)
+            waiting = [section for section in waiting if section[2][0].place != place]
+    yield from waiting
+
+
+def _beside(board: Leaderboard) -> list[Section]:
+    """What is not ranked, by reason; those of one split follow one another, published results first."""
+    reasons: dict[tuple[tuple[str, str], str], list[Entry]] = {}
     for entry in board.beside:
         known = f"; {entry.leak}" if entry.protocol.split and entry.leak else ""
-        reasons.setdefault((entry.protocol.dimension, entry.reason + known), []).append(entry)
-    for (dimension, reason), others in reasons.items():
-        yield f"{dimension} · not ranked", reason, sorted(others, key=lambda one: -(one.srcc or -1.0))
+        reasons.setdefault((entry.place, entry.reason + known), []).append(entry)
+    places = list(dict.fromkeys(place for place, _ in reasons))
+    first = {place: at for at, place in enumerate(places)}
+    return [
+        (
+            f"{dimension} · {f'{split} · ' if split else ''}not ranked",
+            reason,
+            sorted(others, key=lambda one: -(one.srcc or -1.0)),
+        )
+        for ((dimension, split), reason), others in sorted(reasons.items(), key=lambda one: first[one[0][0]])
+    ]
 
 
 def _cells(entry: Entry) -> list[str]:
     method = f"{entry.method} (own)" if entry.own else entry.method
     rank = str(entry.rank) if entry.rank else ""
-    return [rank, method, number(entry.srcc), number(entry.plcc), entry.source]
+    raw = f"without it {number(entry.plcc_raw)}" if entry.own and entry.plcc_raw is not None else ""
+    source = "; ".join(filter(None, (entry.source, entry.note if entry.own else "", raw)))
+    return [rank, method, number(entry.srcc), number(entry.plcc), source]
 
 
 def _documented(entry: Entry) -> list[str]:
@@ -66,8 +90,7 @@ def _documented(entry: Entry) -> list[str]:
 
 
 def _records(board: Leaderboard) -> Iterator[list[str]]:
-    entries = [entry for _, ranked in board.rankings for entry in ranked]
-    for entry in (*entries, *board.beside):
+    for entry in (entry for _, _, entries in _sections(board) for entry in entries):
         told = entry.as_json()
         yield ["" if told[name] is None else str(told[name]) for name in FIELDS]
 
