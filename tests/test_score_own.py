@@ -108,8 +108,16 @@ def test_a_line_that_is_too_long_for_the_system(items: list[Item]) -> None:
 def test_answers_are_found_by_path_with_blanks(tmp_path: Path) -> None:
     items = [Item("a b.png", tmp_path / "a b.png", ""), Item("c.png", tmp_path / "c.png", "")]
     text = f"{tmp_path}/c.png\t0.25\n\n{tmp_path}/a b.png 1e-3\n"
-    assert programs.answers(text, items) == [0.001, 0.25]
-    assert programs.answers('{"path": "c.png", "score": 2}\n{"image_id": "a b.png", "score": 3}', items) == [3.0, 2.0]
+    kept: list[tuple[str, float]] = []
+    keep = lambda item, score: kept.append((item.image_id, score))  # noqa: E731
+    assert programs.answers(text.splitlines(keepends=True), items, keep) == {1: 0.25, 0: 0.001}
+    lines = ['{"path": "c.png", "score": 2}\n', '{"image_id": "a b.png", "score": NaN}\n']
+    assert programs.answers(lines, items, keep) == {1: 2.0, 0: "nan is no finite number"}
+    assert kept == [("c.png", 0.25), ("a b.png", 0.001), ("c.png", 2.0)]
+    assert programs.answers([lines[0], "a b.png 0.12"], items, keep) == {1: 2.0, 0: 0.12}
+    assert kept.pop() == ("c.png", 2.0), "the last line has no end, so digits may be missing"
+    assert programs.answers(["1\n", "2\n"], items, keep) == {0: 1.0, 1: 2.0}
+    assert len(kept) == 3, "without a name nothing is certain before the end"
 
 
 PYIQA = '''\

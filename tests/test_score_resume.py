@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -78,6 +79,43 @@ def test_a_run_that_is_killed_goes_on_and_scores_nothing_twice(run: Command, tho
     value = (lambda name: int(name[:4]) / 7) if kind == "function" else (lambda name: float(f"0.{name[:4]}"))
     assert found == [(name, value(name)) for name in names]
     assert not list((run.root / ".aigiqa/scores").iterdir())
+
+
+def test_one_program_for_all_images_loses_a_second_at_most(run: Command, thousand: Path) -> None:
+    """It is started once, names each image in its answer, and is killed: what it had answered is kept."""
+    body = (
+        "import json, os, sys, time\n"
+        "open('number', 'w').write(str(os.getpid()))\n"
+        "with open('calls', 'a') as log:\n"
+        "    for line in sys.stdin:\n"
+        "        name = json.loads(line)['image_id']\n"
+        "        print(name, int(name[:4]) / 7, sep='\\t', flush=True)\n"
+        "        print(name, file=log, flush=True)\n"
+        "        time.sleep(0.005)\n"
+    )
+    (run.work / "mine.py").write_text(body)
+    line = f"{sys.executable} mine.py"
+    words = ("score", thousand, "--command", line, "--name", "own", "--batch", IMAGES, "-o", "scores.csv")
+    calls = run.work / "calls"
+    process = run.start(*words)
+    while not calls.exists() or calls.read_bytes().count(b"\n") < 500:
+        assert process.poll() is None, process.communicate()
+    kill(process)
+    while Path(
+        f"/proc/{(run.work / 'number').read_text()}"
+    ).exists():  # it meets its closed output with its next answer
+        time.sleep(0.01)
+    (ledger,) = (run.root / ".aigiqa/scores").iterdir()
+    kept = len(ledger.read_text().splitlines())
+    assert kept > 0
+    before = calls.read_bytes().count(b"\n")
+    run(*words, code=0)
+    counts = Counter(calls.read_text().split())
+    assert len(counts) == IMAGES
+    assert sum(counts.values()) - before == IMAGES - kept
+    with (run.work / "scores.csv").open(newline="") as stream:
+        found = {row["image_id"]: float(row["own"]) for row in csv.DictReader(stream)}
+    assert found == {f"{number:04}.png": number / 7 for number in range(IMAGES)}
 
 
 def broken_off(run: Command, folder: Path) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import Finding, RefusedInput
@@ -71,6 +71,14 @@ class Metric(Protocol):
 
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order. Raises RefusedInput where the whole batch has none."""
+
+
+@runtime_checkable
+class Streaming(Metric, Protocol):
+    """A metric whose scores can be certain before their batch is done."""
+
+    def stream(self, items: Sequence[Item], keep: Callable[[Item, float], None]) -> list[Score]:
+        """As `score`; `keep` hears of each score as soon as nothing that follows can change it."""
 
 
 def judged(value: object) -> Score:

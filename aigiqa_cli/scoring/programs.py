@@ -18,7 +18,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,11 +97,14 @@ class OfProgram:
         return any(_PLACEHOLDER.search(word) and word not in PATHS for word in self.words[1:])
 
     def score(self, items: Sequence[Item]) -> list[Score]:
-        if self.singly:
-            return [score for item in items for score in self._run([item])]
-        return self._run(items)
+        return self.stream(items, lambda _item, _score: None)
 
-    def _run(self, items: Sequence[Item]) -> list[Score]:
+    def stream(self, items: Sequence[Item], keep: Callable[[Item, float], None]) -> list[Score]:
+        if self.singly:
+            return [score for item in items for score in self._run([item], keep)]
+        return self._run(items, keep)
+
+    def _run(self, items: Sequence[Item], keep: Callable[[Item, float], None]) -> list[Score]:
         words, told = self._call(items)
         with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would block a talkative program
             try:
@@ -115,21 +119,36 @@ class OfProgram:
             except OSError as error:
                 hint = "a smaller --batch makes the line shorter" if error.errno == errno.E2BIG else ""
                 raise failed(self.about.name, items, f"cannot be started: {error.strerror}", hint) from error
+            late = threading.Event()
+            found: dict[int, Score] = {}
+            wrong = ""
             try:
-                output, _ = process.communicate(told or None, self.timeout or None)
-            except subprocess.TimeoutExpired:
-                why = f"no end after {self.timeout:g} s"
-                raise self._failed(items, why, errors, "--timeout, or a smaller --batch") from None
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # also what it has left behind
-                process.wait()
-            if process.returncode:
-                raise self._failed(items, _ended(process.returncode), errors)
-            try:
-                return answers(output.decode(errors="replace"), items)
+                found = _heard(process, told, self._timer(process, late), items, keep)
             except ValueError as error:
-                raise self._failed(items, str(error), errors) from None
+                wrong = str(error)
+            finally:
+                _end(process)
+                process.wait()
+            if late.is_set():
+                raise self._failed(items, f"no end after {self.timeout:g} s", errors, "--timeout, or a smaller --batch")
+            if not wrong and process.returncode:
+                wrong = _ended(process.returncode)
+            if not wrong and len(found) != len(items):
+                wrong = f"it printed {len(found)} lines for {len(items)} images"
+            if wrong:
+                raise self._failed(items, wrong, errors)
+            return [found[at] for at in range(len(items))]
+
+    def _timer(self, process: subprocess.Popen[bytes], late: threading.Event) -> threading.Timer:
+        def expire() -> None:
+            late.set()
+            _end(process)
+
+        timer = threading.Timer(self.timeout, expire)
+        timer.daemon = True
+        if self.timeout:
+            timer.start()
+        return timer
 
     def _call(self, items: Sequence[Item]) -> tuple[list[str], bytes]:
         """The words of one run, and what it reads on its standard input."""
@@ -168,22 +187,58 @@ def _ended(status: int) -> str:
         return f"it was ended by signal {-status}"
 
 
-def answers(text: str, items: Sequence[Item]) -> list[Score]:
-    """The scores in what a program printed. Raises ValueError, which says what is wrong with which line."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) != len(items):
-        raise ValueError(f"it printed {len(lines)} lines for {len(items)} images")
+def _heard(
+    process: subprocess.Popen[bytes],
+    told: bytes,
+    timer: threading.Timer,
+    items: Sequence[Item],
+    keep: Callable[[Item, float], None],
+) -> dict[int, Score]:
+    """The answers until the program has closed its output and ended. Raises ValueError as `answers`."""
+    assert process.stdout is not None  # noqa: S101 - made with a pipe
+    feeder = threading.Thread(target=_feed, args=(process, told), daemon=True)
+    feeder.start()
+    try:
+        lines = (line.decode(errors="replace") for line in process.stdout)
+        found = answers(lines, items, keep)
+        process.wait()
+    finally:
+        timer.cancel()
+        _end(process)  # so that the feeder ends, too
+        feeder.join()
+        process.stdout.close()
+    return found
+
+
+def _feed(process: subprocess.Popen[bytes], told: bytes) -> None:
+    """Everything at once: what the program does not read yet waits in this thread."""
+    if process.stdin is not None:
+        with suppress(OSError), process.stdin as pipe:  # it may end without reading
+            pipe.write(told)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The program, and what it has left behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def answers(lines: Iterable[str], items: Sequence[Item], keep: Callable[[Item, float], None]) -> dict[int, Score]:
+    """The scores in what a program prints, by the place of their image. `keep` hears of those with a name at once: what
+    has none is certain only when the number of lines is right. Raises ValueError, which says what is wrong."""
     places = {name: at for at, item in enumerate(items) for name in (item.image_id, str(item.path))}
-    found: list[Score | None] = [None] * len(items)
-    for number, line in enumerate(lines):
-        name, value = _answer(line.strip(), number + 1)
-        at = number if not name else places.get(name, -1)
+    found: dict[int, Score] = {}
+    for number, line in enumerate((line for line in lines if line.strip()), 1):
+        name, value = _answer(line.strip(), number)
+        at = number - 1 if not name else places.get(name, -1)
         if at < 0:
-            raise ValueError(f"line {number + 1} names {name!r}, which it was not asked for")
-        if found[at] is not None:
+            raise ValueError(f"line {number} names {name!r}, which it was not asked for")
+        if at in found:
             raise ValueError(f"it answered {items[at].image_id} twice")
-        found[at] = judged(value)
-    return [score for score in found if score is not None]
+        found[at] = score = judged(value)
+        if name and line.endswith("\n") and not isinstance(score, str):  # else digits may be missing
+            keep(items[at], score)
+    return found
 
 
 def _answer(line: str, number: int) -> tuple[str, object]:

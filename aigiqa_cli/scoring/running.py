@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,7 +10,9 @@ from typing import Protocol
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.scoring.contract import MAX_LISTED, Item, Metric, failed, span
+from aigiqa_cli.scoring.contract import MAX_LISTED, Item, Metric, Score, Streaming, failed, span
+
+KEEP_SECONDS = 1.0
 
 
 class Kept(Protocol):
@@ -42,9 +45,9 @@ def run(metric: Metric, items: Sequence[Item], kept: Kept, batch: int, reporter:
     reporter.phase(f"scoring with {metric.about.name}", total=len(items), unit="images", done=done.reused)
     for group in _groups(open_items, batch):
         _demand_unchanged(group)
-        scores = metric.score(group)
+        scores = _scored(metric, group, kept)
         found = {item.key: score for item, score in zip(group, scores, strict=True) if not isinstance(score, str)}
-        kept.add(found)
+        kept.add({key: score for key, score in found.items() if key not in kept.scores})
         if not (found or done.scores) and len(group) > 1:  # it will not be better with the other images
             raise failed(metric.about.name, group, next(score for score in scores if isinstance(score, str)))
         for item, score in zip(group, scores, strict=True):
@@ -69,6 +72,30 @@ def refuse_gaps(metric: str, done: Measured) -> None:
         phase="SCORE",
         findings=findings,
     )
+
+
+def _scored(metric: Metric, group: Sequence[Item], kept: Kept) -> list[Score]:
+    """The scores of a batch; what is certain before its end is kept within a second, or when the batch breaks off."""
+    if not isinstance(metric, Streaming):
+        return metric.score(group)
+    certain: dict[str, float] = {}
+    last = time.monotonic()
+
+    def keep(item: Item, score: float) -> None:
+        nonlocal last
+        certain[item.key] = score
+        if time.monotonic() - last >= KEEP_SECONDS:
+            flush()
+            last = time.monotonic()
+
+    def flush() -> None:
+        kept.add(certain)
+        certain.clear()
+
+    try:
+        return metric.stream(group, keep)
+    finally:
+        flush()
 
 
 def _groups(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

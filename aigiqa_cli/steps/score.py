@@ -112,7 +112,8 @@ class Scored:
         target = self.request.target
         words = ["aigiqa", "evaluate", self.database, str(target) if target else "-"]
         words += ["--split", self.request.split] if self.request.split else []
-        words += ["--allow-missing"] if self.absent or any(one.reasons for one in self.measured.values()) else []
+        partly = self.absent or self.request.where
+        words += ["--allow-missing"] if partly or any(one.reasons for one in self.measured.values()) else []
         return ("… | " if target is None else "") + shlex.join(words)
 
     def finish(self) -> None:

@@ -110,7 +110,7 @@ def _listing() -> Answer:
     about = list(MEASURES.values())
 
     def show(terminal: Terminal) -> None:
-        columns = [Column(title, wrap=title in ("what", "source")) for title in _TITLES]
+        columns = [Column(title, wrap=title in ("what", "range", "source")) for title in _TITLES]
         terminal.table(
             columns,
             [
