@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
+import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import invariants
 import pytest
 from conftest import Command, kill
 from PIL import Image
+from test_local_faults import AS_NOBODY
 
 from aigiqa_cli.errors import TemporaryFault
 from aigiqa_cli.store import Root
@@ -193,6 +197,26 @@ def test_a_reader_who_has_gone_leaves_the_scores(run: Command) -> None:
     process.stderr.close()
     (run.work / "log").unlink()
     assert again(run, folder) == "", "all five are kept, for nobody has seen them"
+
+
+def test_a_root_that_may_only_be_read_is_scored_and_left_alone(installed: Command) -> None:
+    prelude = AS_NOBODY if os.geteuid() == 0 else ""
+    before = invariants.tree(installed.root)
+    folders = [Path(place) for place, _, _ in os.walk(installed.root)]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{prelude}\nfrom aigiqa_cli.cli.main import run\nrun()", "score", "demo", "-m", "contrast"],
+            cwd=installed.work, env=installed.environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 61), done.stderr
+    assert "a run that is broken off will begin anew" in done.stderr
+    assert invariants.tree(installed.root) == before
+    assert not (installed.root / ".aigiqa/scores").exists()
 
 
 def ledger(root: Path, **identity: str) -> ScoreLedger:

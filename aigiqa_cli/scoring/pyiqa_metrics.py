@@ -64,7 +64,11 @@ def opened(word: str, device: str) -> OfPyiqa:
     place = _device(device)
     try:
         network = library.create_metric(name, device=place)
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
+    except ImportError as error:
+        raise UsageFault(
+            f"{word} needs {error.name}: {error}", hint=f"pip install {error.name}", phase="PLAN"
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:
         raise TemporaryFault(
             f"{word} cannot be made ready: {type(error).__name__}: {str(error).partition(chr(10))[0]}",
             hint="pyiqa fetches the weights of a metric when it is made: once with a network, or put them below "

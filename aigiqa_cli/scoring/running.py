@@ -5,23 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
 from aigiqa_cli.reporting import Reporter
 from aigiqa_cli.scoring.contract import MAX_LISTED, Item, Metric, Score, Streaming, failed, span
+from aigiqa_cli.store.scores import Ledger
 
 KEEP_SECONDS = 1.0
-
-
-class Kept(Protocol):
-    """Scores that outlive the process, by the key of their item."""
-
-    scores: dict[str, float]
-
-    def add(self, scores: dict[str, float]) -> None:
-        """Keep these, durably."""
 
 
 @dataclass
@@ -33,7 +24,7 @@ class Measured:
     reused: int = 0
 
 
-def run(metric: Metric, items: Sequence[Item], kept: Kept, batch: int, reporter: Reporter) -> Measured:
+def run(metric: Metric, items: Sequence[Item], kept: Ledger, batch: int, reporter: Reporter) -> Measured:
     """The scores of all items. What a batch has is kept even where one of its images has no score.
 
     Raises RefusedInput where a batch fails or the first has no score at all, IntegrityFault for an image that is not as
@@ -74,7 +65,7 @@ def refuse_gaps(metric: str, done: Measured) -> None:
     )
 
 
-def _scored(metric: Metric, group: Sequence[Item], kept: Kept) -> list[Score]:
+def _scored(metric: Metric, group: Sequence[Item], kept: Ledger) -> list[Score]:
     """The scores of a batch; what is certain before its end is kept within a second, or when the batch breaks off."""
     if not isinstance(metric, Streaming):
         return metric.score(group)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from aigiqa_cli.scoring.gathering import demand_references, of_database, of_fold
 from aigiqa_cli.scoring.running import refuse_gaps
 from aigiqa_cli.selecting import name_meant
 from aigiqa_cli.states import present
-from aigiqa_cli.store.scores import ScoreLedger
+from aigiqa_cli.store.scores import Forgetful, Ledger, ScoreLedger
 
 IMAGE = "image_id"
 
@@ -49,7 +50,7 @@ class Scored:
     absent: tuple[str, ...]
     about: dict[str, About]
     measured: dict[str, Measured]
-    ledgers: tuple[ScoreLedger, ...]
+    ledgers: tuple[Ledger, ...]
 
     @property
     def names(self) -> list[str]:
@@ -134,8 +135,7 @@ def score(context: Context, word: str, request: Request) -> Scored:
     for metric in metrics.values():
         if metric.about.needs_reference:
             demand_references(metric.about.name, items)
-    context.root.prepare()
-    ledgers: list[ScoreLedger] = []
+    ledgers: list[Ledger] = []
     measured: dict[str, Measured] = {}
     try:
         for column, metric in metrics.items():
@@ -146,7 +146,7 @@ def score(context: Context, word: str, request: Request) -> Scored:
                 "where": request.where,
                 "split": request.split,
             }
-            ledgers.append(ScoreLedger(context.root, identity, fresh=request.fresh))
+            ledgers.append(_ledger(context, identity, fresh=request.fresh))
             measured[column] = run(metric, items, ledgers[-1], request.batch, context.reporter)
             if not request.allow_missing:
                 refuse_gaps(column, measured[column])
@@ -178,3 +178,13 @@ def _gathered(context: Context, word: str, request: Request) -> tuple[str, str, 
     record = present(context.root, name)
     items, absent = of_database(context.root, record, request.where, request.split)
     return name, name, items, absent
+
+
+def _ledger(context: Context, identity: Mapping[str, object], *, fresh: bool) -> Ledger:
+    """Below the root; in memory where the root is one that we may only read."""
+    here = context.root.path
+    if here.is_dir() and not os.access(here, os.W_OK | os.X_OK):
+        context.reporter.note(f"{here} cannot be written: a run that is broken off will begin anew")
+        return Forgetful()
+    context.root.prepare()
+    return ScoreLedger(context.root, identity, fresh=fresh)

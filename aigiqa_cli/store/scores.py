@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from typing import Protocol
 
 from aigiqa_cli import folders
 from aigiqa_cli.digests import sha256_bytes
@@ -22,6 +23,34 @@ from aigiqa_cli.store.locks import NO_LOCKS, try_flock
 from aigiqa_cli.store.root import Root
 
 _NAME = 32  # hex digits
+
+
+class Ledger(Protocol):
+    """Kept scores by the key of their image; see ScoreLedger."""
+
+    scores: dict[str, float]
+
+    def add(self, scores: Mapping[str, float]) -> None: ...
+
+    def discard(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Forgetful:
+    """Where nothing may be written, as in a root that others share: scores live as long as the process."""
+
+    def __init__(self) -> None:
+        self.scores: dict[str, float] = {}
+
+    def add(self, scores: Mapping[str, float]) -> None:
+        self.scores |= scores
+
+    def discard(self) -> None:
+        """Nothing was kept."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class ScoreLedger:
