@@ -94,6 +94,8 @@ def test_a_folder(run: Command) -> None:
         ("b.png", 0), ("sub/a.png", pytest.approx(40 / 255))
     ]  # fmt: skip
     assert "choose from a database" in run("score", folder, "-m", "brightness", "--split", "x", code=2).err
+    (folder / os.fsdecode(b"\xff.png")).write_bytes((folder / "b.png").read_bytes())
+    assert "is not in UTF-8" in run("score", folder, "-m", "brightness", code=2).err
     (run.work / "empty").mkdir()
     assert "there is no image in empty" in run("score", "empty", "-m", "brightness", code=2).err
 

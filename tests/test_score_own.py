@@ -105,6 +105,17 @@ def test_a_line_that_is_too_long_for_the_system(items: list[Item]) -> None:
     assert caught.value.hint == "a smaller --batch makes the line shorter"
 
 
+def test_what_runs_for_each_image_is_certain_image_by_image(tmp_path: Path, items: list[Item]) -> None:
+    """The third run fails: the scores of the first two stand."""
+    script = tmp_path / "one.sh"
+    script.write_text('case "$1" in *2.png) exit 9;; esac; echo 0.5\n')
+    metric = programs.opened(f"sh {script} --image={{path}}", 0, {"PATH": "/usr/bin:/bin"})
+    kept: list[tuple[str, float]] = []
+    with pytest.raises(RefusedInput, match=r"one failed on 2\.png: it ended with exit status 9"):
+        metric.stream(items, lambda item, score: kept.append((item.image_id, score)))
+    assert kept == [("0.png", 0.5), ("1.png", 0.5)]
+
+
 def test_answers_are_found_by_path_with_blanks(tmp_path: Path) -> None:
     items = [Item("a b.png", tmp_path / "a b.png", ""), Item("c.png", tmp_path / "c.png", "")]
     text = f"{tmp_path}/c.png\t0.25\n\n{tmp_path}/a b.png 1e-3\n"

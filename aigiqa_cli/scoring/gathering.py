@@ -62,6 +62,12 @@ def of_folder(folder: Path, reporter: Reporter) -> list[Item]:
     names = [name for name in names if (folder / name).is_file()]
     if not names:
         raise UsageFault(f"there is no image in {folder}", hint="png, jpg, webp, bmp, tif or gif", phase="PLAN")
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            hint = "rename it: no csv can name it"
+            raise UsageFault(f"the name {name!r} in {folder} is not in UTF-8", hint=hint, phase="PLAN") from None
     reporter.phase("hashing", total=len(names), unit="images")
     items = []
     for name in names:

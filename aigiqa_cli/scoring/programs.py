@@ -100,9 +100,15 @@ class OfProgram:
         return self.stream(items, lambda _item, _score: None)
 
     def stream(self, items: Sequence[Item], keep: Callable[[Item, float], None]) -> list[Score]:
-        if self.singly:
-            return [score for item in items for score in self._run([item], keep)]
-        return self._run(items, keep)
+        if not self.singly:
+            return self._run(items, keep)
+        found = []
+        for item in items:
+            (score,) = self._run([item], lambda _item, _score: None)
+            if not isinstance(score, str):
+                keep(item, score)  # its program has ended well
+            found.append(score)
+        return found
 
     def _run(self, items: Sequence[Item], keep: Callable[[Item, float], None]) -> list[Score]:
         words, told = self._call(items)
