@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,16 @@ from local import ARCHIVE, EARLY, NAME, Local, local
 from nursery import Ended
 from test_early import growing, plain, publish
 from tiny import MODELS
+from wire import PINNED, QUICK, SHA256, SIZE, Wire
 
-from aigiqa_cli import folders
+from aigiqa_cli import early, folders
+from aigiqa_cli.archives import Order
+from aigiqa_cli.archives.arriving import ArchiveArriving
 from aigiqa_cli.archives.contract import Refusal
 from aigiqa_cli.archives.zip_arriving import Behind
+from aigiqa_cli.context import Context
+from aigiqa_cli.manifest.catalogue import Catalogue
+from aigiqa_cli.store import Root
 from aigiqa_cli.transport import parts
 
 PROMPTS, PADDING = 30, 100_000  # 120 images, 12 MB
@@ -249,3 +256,118 @@ def test_a_hole_takes_no_room_and_reads_as_zeros(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(1 << 19) + b"x" * (1 << 19)
     with path.open("rb") as stream:  # not open for writing
         assert not folders.make_hole(stream.fileno(), 4096)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The download and the worker in this process
+
+
+@pytest.fixture
+def inside(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    monkeypatch.setattr(early, "WORTH", 0)
+    monkeypatch.setattr(early, "WINDOW", 10_000)
+    root = Root(tmp_path / "root")
+    root.prepare()
+    return Context(root, Catalogue({}), QUICK, wire.reporter)
+
+
+def begun_once(inside: Context, wire: Wire) -> early.Early:
+    begun = early.begin(inside, PINNED, [wire.source()], 3, once=True)
+    assert begun is not None
+    assert begun.once is begun
+    assert begun.part() is not None
+    return begun
+
+
+def arrived(begun: early.Early, at_least: int) -> int:
+    """Bytes that are here once the download waits, or is over."""
+    path, before = begun.part(), -1
+    assert path is not None
+    while not begun.is_over and (path.stat().st_size < at_least or path.stat().st_size != before):
+        before = path.stat().st_size
+        time.sleep(0.05)
+    return path.stat().st_size
+
+
+def test_the_download_waits_for_whoever_reads(inside: Context, wire: Wire) -> None:
+    begun = begun_once(inside, wire)
+    block = 1 << 20  # at most this much comes in one piece
+    held = arrived(begun, 10_000)
+    assert 10_000 <= held <= 10_000 + block
+    if held < SIZE:
+        begun.needs(min(SIZE, held + 1))
+        assert arrived(begun, held + 1) > held
+    begun.passed(SIZE // 2)
+    begun.passed(SIZE)
+    assert begun.received().sha256 == SHA256
+    assert begun.received().path.name.startswith(parts.ONCE)
+    assert begun.is_spent or not can_give_back(inside.root.path)
+
+
+def test_a_download_that_is_called_off_leaves_no_beginning(inside: Context, wire: Wire) -> None:
+    if not can_give_back(inside.root.path):
+        pytest.skip("this disk takes nothing back")
+    wire.server.site.faults.add("/set.zip", Fault(), Fault(rate=SIZE))
+    begun = begun_once(inside, wire)
+    arrived(begun, 10_000)
+    begun.passed(4096)
+    assert begun.is_spent
+    begun.call_off()
+    with pytest.raises(early.CalledOff):
+        begun.received()
+    assert begun.failure is None
+    assert not list(inside.root.partial.glob("*.part"))
+
+
+def test_where_nothing_is_taken_back_nobody_waits(inside: Context, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "make_hole", lambda *_: False)
+    begun = begun_once(inside, wire)
+    arrived(begun, 10_000)
+    begun.passed(4096)
+    assert begun.finished() == ("http /set.zip", (SHA256, SIZE))
+    assert any("takes nothing back" in note for note in wire.reporter.notes)
+    assert not begun.is_spent
+
+
+def test_no_hole_is_made_in_what_is_closed(tmp_path: Path) -> None:
+    """Its number may be another file's by then."""
+    part = parts.create(tmp_path, "a" * 64)
+    part.append(b"x" * 8192)
+    part.close()
+    other = tmp_path / "other"
+    other.write_bytes(b"y" * 8192)
+    with other.open("r+b"):
+        assert not part.give_up(4096)
+    assert other.read_bytes() == b"y" * 8192
+
+
+def test_other_systems_make_no_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    with (tmp_path / "file").open("w+b") as stream:
+        assert not folders.make_hole(stream.fileno(), 4096)
+
+
+def test_who_reads_once_is_told_what_is_needed_and_what_is_passed(tmp_path: Path) -> None:
+    data, told = archive(), list[tuple[str, int]]()
+    path = tmp_path / "growing.part"
+    path.write_bytes(data[:1000])
+
+    class Told:
+        def needs(self, end: int) -> None:
+            told.append(("needs", end))
+            path.write_bytes(data[: max(end, path.stat().st_size)])
+
+        def passed(self, end: int) -> None:
+            told.append(("passed", end))
+
+    tail = data[-94_000:]
+    with ArchiveArriving(path, len(data), tail, tmp_path, "growing.zip", lambda _: None, Told()) as found:
+        chosen = [member for member in found.members if member.name.endswith(".jpg")]
+        assert len(list(found.unpack([Order(member, "") for member in chosen], last=True))) == len(chosen)
+        path.write_bytes(data)
+        found.settle()
+    passed = [end for what, end in told if what == "passed"]
+    assert passed == sorted(passed)
+    assert passed[-1] == len(data) - len(tail)
+    assert len(passed) > 5
+    assert max(end for what, end in told if what == "needs") <= len(data)
