@@ -81,7 +81,7 @@ class Obtained:
         if not plain or size < early.WORTH or not hosts or self.kept(asset):
             return None
         sources = [mirrors.source(mirror, self.context.session) for mirror in hosts]
-        begun = early.begin(self.context, replace(_wanted(asset), flush=keep), sources, database.expect.images[1])
+        begun = early.begin(self.context, replace(wanted(asset), flush=keep), sources, database.expect.images[1])
         if begun is None:
             return None
         self._early[asset.name] = begun
@@ -113,7 +113,7 @@ class Obtained:
     def _one(self, asset: Asset, hosts: Sequence[Mirror]) -> Received:
         begun = self._early.pop(asset.name, None)
         try:
-            return begun.received() if begun else self._receive(_wanted(asset), hosts)
+            return begun.received() if begun else self._receive(wanted(asset), hosts)
         except IntegrityFault:
             if not (asset.content_sha256 and (asset.bytes or asset.accepted)):
                 raise
@@ -191,9 +191,9 @@ class Obtained:
             received.discard()
 
 
-def _wanted(asset: Asset) -> Wanted:
+def wanted(asset: Asset) -> Wanted:
     length = None if asset.local else asset.bytes  # what was accepted here may have any length
-    return Wanted(asset.published_name, asset.format, length, asset.sha256, asset.accepted)
+    return Wanted(asset.published_name, asset.format, length, asset.sha256, asset.accepted, asset.sha256_begins)
 
 
 def approximate_bytes(size: str) -> int:

@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
          "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}
     ),
     frozenset({"states", "selecting", "early", "obtaining", "root_index", "columnar", "installing", "restoring", "subsets", "examining", "watching", "context", "partitions",
-         "predictions", "measuring"}),
+         "predictions", "measuring", "methods"}),
     frozenset({"steps"}),
     frozenset({"cli", "__main__", "api"}),
 )  # fmt: skip

@@ -5,6 +5,7 @@
 <root>/.aigiqa/installed/<db>.json    the commit record
 <root>/.aigiqa/health.json            what mirrors answered when they were asked last
 <root>/.aigiqa/stat/<db>              how its files looked when they were hashed last
+<root>/.aigiqa/weights/               published weights that methods begin with
 <root>/.aigiqa/{archives/sha256,partial,staging,replaced,quarantine,locks}/
 """
 
@@ -66,6 +67,11 @@ class Root:
     @property
     def archives(self) -> Path:
         return self.internal / "archives" / "sha256"
+
+    @property
+    def weights(self) -> Path:
+        """Published weights that methods begin with; only training and `fetch --weights` bring them."""
+        return self.internal / "weights"
 
     @property
     def partial(self) -> Path:
@@ -137,6 +143,7 @@ class Root:
             self.archives,
             self.installed,
             self.stat,
+            self.weights,
             self.partial,
             self.staging,
         )
