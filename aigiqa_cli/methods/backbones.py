@@ -11,10 +11,10 @@ from aigiqa_cli.errors import UsageFault
 @dataclass(frozen=True)
 class Backbone:
     """`timm` is its name in timm, `width` the size d of its feature. The short side of an image is resized to `resize`
-    pixels, then `crop` x `crop` are cut out. `weights` is the file name that the authors' code loads, "" where it asks
-    timm; `hub` the repository on the Hugging Face Hub that timm takes its weights from. `tokens`: a ViT, whose feature
-    is the CLS token of the last block before the final norm; the feature of the others is the mean of the last map.
-    `head` are the names that begin what of a published file is behind the feature."""
+    pixels, then `crop` x `crop` are cut out. `weights` is what manifests call the file that the authors' code loads,
+    `hub` the repository on the Hugging Face Hub that timm takes its weights from. `tokens`: a ViT, whose feature is the
+    CLS token of the last block before the final norm; the feature of the others is the mean of the last map. `head` are
+    the names that begin what of a published file is behind the feature."""
 
     name: str
     timm: str
@@ -58,7 +58,7 @@ BACKBONES = {
             "vit-large",
             "vit_large_patch16_224",
             1024,
-            "",
+            "vit_large_patch16_224.safetensors",
             "timm/vit_large_patch16_224.augreg_in21k_ft_in1k",
             ("norm.", "head."),
             tokens=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aigiqa_cli import folders, mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import PersonNeeded
+from aigiqa_cli.errors import IntegrityFault, PersonNeeded, UsageFault
 from aigiqa_cli.methods.backbones import Backbone
 from aigiqa_cli.obtaining import automatic, shares, to_be_had, wanted
 from aigiqa_cli.store import fsync_folder
@@ -49,16 +49,38 @@ def weights_of(database: Database) -> list[Asset]:
     return [asset for asset in database.assets if asset.role == ROLE and to_be_had(asset)]
 
 
-def fetch_all(context: Context, database: Database) -> list[Path]:
-    """Every file of weights that the manifest names and that needs no person."""
-    return [_fetched(context, asset, database) for asset in weights_of(database)]
+def demand_weights(database: Database) -> list[Asset]:
+    """The same. Raises UsageFault if there are none."""
+    found = weights_of(database)
+    if not found:
+        raise UsageFault(
+            f"the manifest of {database.id} names no weights",
+            hint="leave out --weights",
+            database=database.id,
+            phase="PLAN",
+        )
+    return found
+
+
+def fetch_all(context: Context, database: Database, *, require_hashes: bool = False) -> tuple[Path, ...]:
+    """Every file of weights that the manifest names and that needs no person.
+
+    Raises UsageFault if it names none; IntegrityFault where hashes are required and one is not stated in full.
+    """
+    found = demand_weights(database)
+    unproven = [asset.name for asset in found if not asset.accepted]
+    if require_hashes and unproven:
+        raise IntegrityFault(
+            f"no published hash vouches for {', '.join(unproven)}", hint="without --require-hashes", fault="M10"
+        )
+    return tuple(_fetched(context, asset, database) for asset in found)
 
 
 def _named(context: Context, backbone: Backbone) -> tuple[Database, Asset] | None:
     """The asset of that file name in whatever manifest names it."""
     for database in context.catalogue.databases():
         for asset in weights_of(database):
-            if asset.published_name == (backbone.weights or f"{backbone.timm}.safetensors"):
+            if asset.name == backbone.weights:
                 return database, asset
     return None
 
@@ -75,7 +97,7 @@ def _of_the_hub(context: Context, backbone: Backbone) -> Asset:
 def _fetched(context: Context, asset: Asset, database: Database | None = None) -> Path:
     """The file of an asset below the root: what is here and proven is not fetched again."""
     folder = context.root.weights
-    path = folder / asset.published_name
+    path = folder / asset.name
     if path.is_file() and wanted(asset).is_proven(sha256_file(path)[0]) is not False:
         return path
     context.root.prepare()
