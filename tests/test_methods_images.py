@@ -50,7 +50,7 @@ def test_a_picture_is_cut_and_normalised_as_by_hand() -> None:
 
 
 def test_crops_keep_their_ratio_to_the_short_side() -> None:
-    assert (BACKBONES["resnet18"].cut(32).resize, BACKBONES["inceptionv4"].cut(150).resize) == (37, 161)
+    assert (BACKBONES["resnet18"].cut(64).resize, BACKBONES["inceptionv4"].cut(150).resize) == (73, 161)
 
 
 def test_a_draw_depends_on_seed_epoch_and_name_alone(examples: list[Any]) -> None:

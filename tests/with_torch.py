@@ -11,12 +11,16 @@ import hashlib
 import io
 import os
 import random
+import shutil
+import subprocess
+import sys
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import IMPORT_PATH, LIMIT, Done
 from operators import sitecustomize  # noqa: F401 - before torchvision: see there
 from PIL import Image
 from tiny import MODELS, SLUGS
@@ -57,11 +61,20 @@ from aigiqa_cli.methods import (  # noqa: E402
 from aigiqa_cli.methods.backbones import BACKBONES, Backbone  # noqa: E402
 
 __all__ = [
-    "BACKBONES", "FAST", "OPERATORS", "checkpoint", "devices", "images", "learnable_files", "lent", "memory", "model", "name_of",
+    "BACKBONES", "FAST", "OPERATORS", "SPLIT", "Bench", "bench", "checkpoint", "devices", "images", "learnable_files", "lent", "memory", "model", "name_of",
     "prediction", "run_folder", "score_of", "settings", "sides", "small", "timm", "torch", "training", "weights",
 ]  # fmt: skip
 
-FAST = ("--backbone", "resnet18", "--weights", "none", "--crop", "32")
+TINY = Backbone("tiny", "test_resnet", 96, "", "", ("fc.",), resize=36, crop=32, least=32)
+BACKBONES["tiny"] = TINY
+FAST = ("--backbone", "tiny", "--weights", "none")
+# The command with one backbone more: timm's network for tests has a thirtieth of the parameters of a ResNet-18.
+COMMAND = """
+from aigiqa_cli.methods.backbones import BACKBONES, Backbone
+BACKBONES["tiny"] = Backbone("tiny", "test_resnet", 96, "", "", ("fc.",), resize=36, crop=32, least=32)
+from aigiqa_cli.cli.main import run
+run()
+"""
 
 
 def small(name: str = "resnet18") -> Backbone:
@@ -147,9 +160,50 @@ def learnable_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
     return archive, table, manifest(archive.read_bytes(), table.read_bytes())
 
 
-def lent(run: Command) -> Command:
-    """The command, with torchvision that can be imported."""
-    paths = [str(OPERATORS), run.environment.get("PYTHONPATH", "")]
-    run.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    run.environment["OMP_NUM_THREADS"] = "2"
-    return run
+def lent(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same environment with a torchvision that can be imported, and as many threads as CI has cores."""
+    paths = os.pathsep.join(filter(None, [str(OPERATORS), environment.get("PYTHONPATH", "")]))
+    return dict(environment) | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "2"}
+
+
+class Bench:
+    """`bench("train", ...)` runs the command at a root with `learnable` and `demo`, in a folder with SPLIT in it."""
+
+    def __init__(self, base: Path, files: tuple[Path, Path, str], ready: Path) -> None:
+        self.work, self.root = base / "work", base / "root"
+        shutil.copytree(ready, self.root)
+        for folder in (self.work, base / "manifests"):
+            folder.mkdir()
+        (base / "manifests/learnable.yaml").write_text(files[2])
+        self.environment = lent(
+            {
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.work),
+                "PYTHONPATH": IMPORT_PATH,
+                "AIGIQA_ROOT": str(self.root),
+                "AIGIQA_MANIFESTS": str(base / "manifests"),
+            }
+        )
+        self("import", "learnable", files[0], files[1], code=0)
+        self("split", "make", "learnable", "--ratio", "3:1", "--seed", 3, "-o", SPLIT, code=0)
+
+    def start(self, *words: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", COMMAND, *map(str, words)]
+        return subprocess.Popen(
+            command, env=self.environment | dict(env or {}), cwd=self.work, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def __call__(self, *words: object, code: int | None = None, env: Mapping[str, str] | None = None) -> Done:
+        with self.start(*words, env=env) as process:
+            out, err = process.communicate(timeout=LIMIT)
+        done = Done(process.returncode, out, err)
+        return done if code is None else done.expect(code)
+
+    def train(self, *words: object, code: int | None = 0, env: Mapping[str, str] | None = None) -> Done:
+        return self("train", *words, *FAST, code=code, env=env)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, learnable_files: tuple[Path, Path, str], ready: Path) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"), learnable_files, ready)

@@ -43,6 +43,7 @@ def whole_target(target: Path) -> Iterator[BinaryIO]:
 def whole_path(target: Path) -> Iterator[Path]:
     """A path for a library that writes files by name: what is there once the block has ended well stands at `target`,
     durably, and nothing otherwise. MachineFault where it cannot be written."""
+    target = target.resolve()
     part = _beside(target)
     try:
         with machine_faults(f"writing {target} failed", phase="PUBLISH", place=target.parent):

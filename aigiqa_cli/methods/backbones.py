@@ -11,10 +11,11 @@ from aigiqa_cli.errors import UsageFault
 @dataclass(frozen=True)
 class Backbone:
     """`timm` is its name in timm, `width` the size d of its feature. The short side of an image is resized to `resize`
-    pixels, then `crop` x `crop` are cut out. `weights` is what manifests call the file that the authors' code loads,
-    `hub` the repository on the Hugging Face Hub that timm takes its weights from. `tokens`: a ViT, whose feature is the
-    CLS token of the last block before the final norm; the feature of the others is the mean of the last map. `head` are
-    the names that begin what of a published file is behind the feature."""
+    pixels, then `crop` x `crop` are cut out; less than `least` would leave a last map of one pixel, of which BatchNorm
+    has no statistics. `weights` is what manifests call the file that the authors' code loads, `hub` the repository on
+    the Hugging Face Hub that timm takes its weights from. `tokens`: a ViT, whose feature is the CLS token of the last
+    block before the final norm; the feature of the others is the mean of the last map. `head` are the names that begin
+    what of a published file is behind the feature."""
 
     name: str
     timm: str
@@ -24,12 +25,15 @@ class Backbone:
     head: tuple[str, ...]
     resize: int = 256
     crop: int = 224
+    least: int = 64
     tokens: bool = False
 
     def cut(self, crop: int) -> Backbone:
         """The same for other crops; the short side keeps its ratio to them. 0 leaves it as it is."""
         if not crop or crop == self.crop:
             return self
+        if crop < self.least:
+            raise UsageFault(f"{self.name} takes crops of {self.least} pixels and more", hint="--crop PX", phase="PLAN")
         if self.tokens:
             raise UsageFault(f"{self.name} takes {self.crop} pixels", hint="leave out --crop", phase="PLAN")
         return replace(self, crop=crop, resize=max(crop, round(crop * self.resize / self.crop)))
@@ -53,6 +57,7 @@ BACKBONES = {
             ("last_linear.",),
             resize=320,
             crop=299,
+            least=128,
         ),
         Backbone(
             "vit-large",

@@ -20,6 +20,8 @@ from aigiqa_cli.methods.backbones import Backbone
 from aigiqa_cli.methods.memory import Footprint
 from aigiqa_cli.methods.model import Feature
 
+_PROBE = 2  # images
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -139,9 +141,8 @@ def footprint(backbone: Backbone) -> Footprint:
     kept: dict[int, int] = {}
     with torch.device("meta"):
         feature = Feature(backbone).train()
-        images = torch.empty(1, 3, backbone.crop, backbone.crop)
-    own = {id(parameter.untyped_storage()) for parameter in feature.parameters()}
-    own |= {parameter.untyped_storage()._cdata for parameter in feature.parameters()}  # noqa: SLF001 - its only name
+        images = torch.empty(_PROBE, 3, backbone.crop, backbone.crop)
+    own = {parameter.untyped_storage()._cdata for parameter in feature.parameters()}  # noqa: SLF001 - its only name
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()._cdata  # noqa: SLF001
@@ -153,4 +154,4 @@ def footprint(backbone: Backbone) -> Footprint:
         found = feature(images)
     del found
     weights = sum(parameter.numel() for parameter in feature.parameters()) * memory.FLOAT
-    return Footprint(weights, sum(kept.values()), images.numel() * memory.FLOAT)
+    return Footprint(weights, sum(kept.values()) // _PROBE, images.numel() * memory.FLOAT // _PROBE)

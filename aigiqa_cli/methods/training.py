@@ -171,8 +171,8 @@ def _keep(
         best = course.best()
         if best is epoch or best is None:
             checkpoint.save(job.folder.best, scorer, about)
-        job.folder.write_curve(course.as_json())
         checkpoint.save(job.folder.last, scorer, about, adam)
+        job.folder.write_curve(course.as_json())
     job.machine.wait()
 
 
@@ -185,7 +185,10 @@ def _resumed(job: Job, scorer: Scorer, adam: torch.optim.Adam, scaler: torch.amp
     checkpoint.restore(adam, found.tensors(checkpoint.OPTIMISER))
     if found.about["scaler"]:
         scaler.load_state_dict(found.about["scaler"])
-    return Course([Epoch(**one) for one in found.about["course"]])
+    course = Course([Epoch(**one) for one in found.about["course"]])
+    if job.machine.leads:
+        job.folder.write_curve(course.as_json())  # which may be an epoch behind
+    return course
 
 
 def _tell(course: Course, job: Job, seconds: float, reporter: Reporter) -> None:

@@ -46,8 +46,8 @@ def train(
     lr: Annotated[float, typer.Option(metavar="X", help="Learning rate of Adam.")] = 1e-4,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of weights, order, crops and flips.")] = 1,
     crop: Annotated[
-        int, typer.Option(metavar="PX", min=32, help="Else 224, or 299 for inceptionv4.", show_default=False)
-    ] = 0,
+        int | None, typer.Option(metavar="PX", min=64, help="Else 224, or 299 for inceptionv4.", show_default=False)
+    ] = None,
     device: Annotated[
         str, typer.Option(metavar="|".join(DEVICES), help="Where.", rich_help_panel=_COMPUTING)
     ] = DEVICES[0],
@@ -73,11 +73,11 @@ def train(
 
     Examples:
 
-        aigiqa train nr DB -d quality -s NAME --backbone resnet18 --weights none --crop 32 --epochs 1 -o run
+        aigiqa train nr DB -d quality -s NAME --backbone resnet18 --weights none --crop 64 --epochs 1 -o run
     """
     settings = Settings(
-        method, desk.installed_names([database])[0], dimension, split, backbone, protocol, weights, where, crop, batch,
-        lr, seed, amp,
+        method, desk.installed_names([database])[0], dimension, split, backbone, protocol, weights, where, crop or 0,
+        batch, lr, seed, amp,
     )  # fmt: skip
     done = train_one(desk.context, settings, Effort(epochs, device, workers, compile_), Path(output).expanduser())
     if not done.leads:
