@@ -70,8 +70,8 @@ class RunFolder:
 
     def _demand_same(self, config: Mapping[str, Any]) -> None:
         there = self.read_config()
-        for key in sorted({*there, *config} - set(FREE)):
-            if there.get(key) != config.get(key):
+        for key in dict.fromkeys(("settings", *there, *config)):
+            if key not in FREE and there.get(key) != config.get(key):
                 name, was, now = _difference(key, there.get(key), config.get(key))
                 raise UsageFault(
                     f"{self.path} holds a training with another {name}: {was}, not {now}",

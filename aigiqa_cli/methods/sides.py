@@ -78,7 +78,8 @@ def sides(root: Root, here: Opened, settings: Settings) -> Sides:
     else:
         train, choosing, origin = _validation(rows, partition, part, chosen.train, settings)
     if settings.method == "fr":
-        demand_references((*train, *choosing, *chosen.rows), name)
+        every = {row["image_id"]: row for row in (*train, *choosing, *chosen.rows)}
+        demand_references([image for image, row in every.items() if not row["reference_path"]], len(every), name)
     parts = {TRAIN: train, "choosing": choosing, "held out": chosen.rows}
     about = {
         "split": partition.name,
@@ -142,11 +143,10 @@ def usable(rows: Sequence[Row], sample: bool, where: str, name: str) -> tuple[tu
     return found, missing
 
 
-def demand_references(rows: Sequence[Row], name: str) -> None:
-    """FR compares each image with its image prompt. Raises UsageFault if one has none."""
-    lacking = list(dict.fromkeys(row["image_id"] for row in rows if not row["reference_path"]))
+def demand_references(lacking: Sequence[str], count: int, name: str) -> None:
+    """FR compares each image with its image prompt. Raises UsageFault if some of `count` images have none."""
     if lacking:
-        i2i = any(row["reference_path"] for row in rows)
+        i2i = len(lacking) < count
         others = "--where \"task = 'i2i'\" leaves those that have one; " if i2i else ""
         raise UsageFault(
             f"FR needs a reference of every image, and {len(lacking):,} of {name} have none ({lacking[0]}, …)",

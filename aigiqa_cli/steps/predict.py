@@ -63,6 +63,7 @@ def predict(context: Context, path: Path, target: str | Path, request: Request) 
     checkpoint, IntegrityFault for an image that cannot be read.
     """
     device_named(request.device)
+    examples, left_out = _chosen(context, target, request)
     demand_libraries()
     from aigiqa_cli.methods import checkpoint, prediction
     from aigiqa_cli.methods.backbones import backbone
@@ -71,10 +72,8 @@ def predict(context: Context, path: Path, target: str | Path, request: Request) 
 
     found = checkpoint.opened(path / BEST if path.is_dir() else path)
     settings = found.about["settings"]
-    if isinstance(target, Path):
-        examples, left_out = _of_a_folder(target, settings["method"]), 0
-    else:
-        examples, left_out = _of_a_database(context, target, settings["method"], request)
+    if settings["method"] == "fr":
+        demand_references([one.image_id for one in examples if one.reference is None], len(examples), str(target))
     one = alone(machine(request.device, request.amp))
     scorer = found.scorer().to(one.device)
     images = Images(examples, settings["method"], backbone(settings["backbone"]).cut(settings["crop"]), 0)
@@ -90,28 +89,24 @@ def predict(context: Context, path: Path, target: str | Path, request: Request) 
     )
 
 
-def _of_a_database(context: Context, name: str, method: str, request: Request) -> tuple[list[Example], int]:
+def _chosen(context: Context, target: str | Path, request: Request) -> tuple[list[Example], int]:
+    return (_of_a_folder(target), 0) if isinstance(target, Path) else _of_a_database(context, target, request)
+
+
+def _of_a_database(context: Context, name: str, request: Request) -> tuple[list[Example], int]:
     here = opened(context.root, name)
     chosen = tuple(dict(row) for row in selected(context.root, [here.record], split=request.split))
     rows, left_out = usable(chosen, here.record.state == SAMPLE, request.where, name)
     if not rows:
         raise UsageFault(f"no image of {name} is left", hint="another --split or --where", phase="PLAN")
-    if method == "fr":
-        demand_references(rows, name)
     return [example(context.root, row) for row in rows], left_out
 
 
-def _of_a_folder(folder: Path, method: str) -> list[Example]:
+def _of_a_folder(folder: Path) -> list[Example]:
     """Every picture below a folder, by its path in it."""
     found: Sequence[Path] = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file()
     )
     if not found:
         raise UsageFault(f"there is no picture in {folder}", hint=f"pictures: {', '.join(PICTURES)}", phase="PLAN")
-    if method == "fr":
-        raise UsageFault(
-            f"FR needs a reference of every image, and {folder} has none",
-            hint="an installed image-to-image database, or a checkpoint of NR or PR",
-            phase="PLAN",
-        )
     return [Example("", path.relative_to(folder).as_posix(), path) for path in found]
