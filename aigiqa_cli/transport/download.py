@@ -319,7 +319,7 @@ class Transfer:
             kind=kind,
             url=url,
             resumed_from=self.resumed_from,
-            pinned=bool(self.wanted.is_proven(digest)),
+            pinned=digest in self.wanted.pins,
             unhashed=unhashed,
             lock=part,
         )
