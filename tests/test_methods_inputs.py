@@ -88,6 +88,7 @@ def test_FR_without_references_is_refused_with_what_to_do(ready: Path) -> None:
         ({"backbone": "resnet34"}, "there is no backbone 'resnet34'", "vgg16, vgg19, resnet18, resnet50, inceptionv4, vit-large"),
         ({"method": "xr"}, "there is no method 'xr'", "nr, fr, pr"),
         ({"protocol": "best"}, "there is no protocol 'best'", "honest, authors"),
+        ({"lr": 0.0}, "a learning rate of 0 learns nothing", "--lr"),
         ({"crop": 32}, "resnet50 takes crops of 64 pixels and more", "--crop"),
         ({"backbone": "vit-large", "crop": 112}, "vit-large takes 224 pixels", "--crop"),
     ],

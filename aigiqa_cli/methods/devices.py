@@ -21,6 +21,7 @@ from aigiqa_cli.methods.memory import Footprint
 from aigiqa_cli.methods.model import Feature
 
 _PROBE = 2  # images
+_MOST_WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Machine:
     def precision(self) -> str:
         """`float32`, `bfloat16` or `float16`."""
         return str(self.half or torch.float32).removeprefix("torch.")
+
+    def workers(self, wished: int | None) -> int:
+        """Processes that load images. A network on the processor itself needs the cores more than they do."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return wished if wished is not None else min(_MOST_WORKERS, cores) if self.gpu else 0
 
     def mixed(self) -> AbstractContextManager[object]:
         """Mixed precision for the way forward, where it is on."""

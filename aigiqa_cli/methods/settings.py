@@ -49,6 +49,8 @@ class Settings:
         for word, known, what in ((self.method, METHODS, "method"), (self.protocol, PROTOCOLS, "protocol")):
             if word not in known:
                 raise UsageFault(f"there is no {what} {word!r}", hint=f"there are {', '.join(known)}", phase="PLAN")
+        if not 0 < self.lr < float("inf"):
+            raise UsageFault(f"a learning rate of {self.lr:g} learns nothing", hint="--lr 1e-4", phase="PLAN")
         if not self.dimension:
             raise UsageFault("which score is learned?", hint="--dimension quality, …: one model for each", phase="PLAN")
         self.network  # noqa: B018 - raises for a backbone that there is not

@@ -27,7 +27,7 @@ class Request:
     where: str = ""
     batch: int = TEST_BATCH
     device: str = "auto"
-    workers: int = 0
+    workers: int | None = None
     amp: bool | None = None
 
 
@@ -78,7 +78,7 @@ def predict(context: Context, path: Path, target: str | Path, request: Request) 
     scorer = found.scorer().to(one.device)
     images = Images(examples, settings["method"], backbone(settings["backbone"]).cut(settings["crop"]), 0)
     context.reporter.phase("predicting", total=len(images), unit="images")
-    scores = prediction.once(scorer, images, request.batch, one, request.workers, context.reporter)
+    scores = prediction.once(scorer, images, request.batch, one, one.workers(request.workers), context.reporter)
     return Predicted(
         f"{settings['method']}-{settings['backbone']}",
         settings["dimension"],

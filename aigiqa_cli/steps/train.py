@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +106,7 @@ def _trained(
     if one.leads:
         folder.begin(config)
     one.wait()
-    workers = _workers(effort, one)
+    workers = one.workers(effort.workers)
     images = [Images(side, settings.method, settings.network, settings.seed) for side in (made.train, made.choosing)]
     job = Job(settings, effort, scorer, images[0], images[1], one, workers, folder, config)
     train(job, reporter)
@@ -138,13 +137,6 @@ def _begun(context: Context, settings: Settings, folder: RunFolder, one: Machine
         if there.get("settings", {}).get("weights") == settings.weights:
             return scorer, there.get("weights", {})
     return scorer, weights.begin(context, scorer.feature, settings)
-
-
-def _workers(effort: Effort, one: Machine) -> int:
-    """Processes that load images. A network on the processor itself needs the cores more than they do."""
-    if effort.workers is not None:
-        return effort.workers
-    return min(16, len(os.sched_getaffinity(0))) if one.gpu else 0
 
 
 def _best(course: Course, settings: Settings) -> dict[str, Any]:

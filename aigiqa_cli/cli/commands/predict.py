@@ -32,7 +32,9 @@ def predict(
     where: Annotated[str, typer.Option(metavar="SQL", help="Only images that fit, as in export.")] = "",
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Images of one step.")] = TEST_BATCH,
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where.")] = DEVICES[0],
-    workers: Annotated[int, typer.Option(metavar="N", min=0, help="Processes that load images.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Processes that load images; else by cores.")
+    ] = None,
     amp: Annotated[bool | None, typer.Option("--amp/--no-amp", help="Mixed precision; else on a GPU.")] = None,
 ) -> Answer:
     """Scores of images by a network that was trained here: a csv that evaluate takes.
