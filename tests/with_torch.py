@@ -187,8 +187,9 @@ class Bench:
         self("import", "learnable", files[0], files[1], code=0)
         self("split", "make", "learnable", "--ratio", "3:1", "--seed", 3, "-o", SPLIT, code=0)
 
-    def start(self, *words: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", COMMAND, *map(str, words)]
+    def start(self, *words: object, env: Mapping[str, str] | None = None, prelude: str = "") -> subprocess.Popen[str]:
+        """The command, after the code of `prelude`."""
+        command = [sys.executable, "-c", prelude + COMMAND, *map(str, words)]
         return subprocess.Popen(
             command, env=self.environment | dict(env or {}), cwd=self.work, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
