@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
          "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}
     ),
     frozenset({"states", "selecting", "early", "obtaining", "root_index", "columnar", "installing", "restoring", "subsets", "examining", "watching", "context", "partitions",
-         "predictions", "measuring", "scoring"}),
+         "predictions", "measuring", "scoring", "methods"}),
     frozenset({"steps"}),
     frozenset({"cli", "__main__", "api"}),
 )  # fmt: skip
@@ -238,11 +238,12 @@ def canonical(name: str) -> str:
 
 
 def requirements() -> list[str]:
-    """What every user gets, and the extras that users can ask for; not what tests need."""
+    """What every user gets, and the extras that users can ask for; not what tests need, nor extras within extras."""
     listed, extras = project()["dependencies"], project()["optional-dependencies"]
     assert isinstance(listed, list)
     assert isinstance(extras, dict)
-    return [*listed, *(line for name, lines in extras.items() if name != "test" for line in lines)]
+    asked = (line for name, lines in extras.items() if name != "test" for line in lines)
+    return [*listed, *(line for line in asked if not line.startswith("aigiqa["))]
 
 
 def dependencies() -> set[str]:

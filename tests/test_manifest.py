@@ -574,3 +574,15 @@ def _unknown_keys(data: Any, schema: dict[str, Any], records: dict[str, Any], pl
 def _resolved(schema: dict[str, Any], records: dict[str, Any]) -> dict[str, Any]:
     reference = re.fullmatch(r"#/\$defs/(.+)", schema.get("$ref", ""))
     return records[reference[1]] if reference else schema
+
+
+def test_the_beginning_of_a_hash_stands_where_nothing_else_is_known_of_it(tmp_path: Path) -> None:
+    begun = ("    role: images\n    format: zip\n", "    role: images\n    format: zip\n    sha256_begins: f37072fd\n")
+    assert read(tmp_path, edited(begun)).assets[0].sha256_begins == "f37072fd"
+    whole = (begun[0], f"{begun[1]}    sha256: {'f' * 64}\n")
+    for edits, told in (
+        ((whole,), "sha256_begins stands where nothing else is known of the hash"),
+        (((begun[0], begun[1].replace("f37072fd", "f370")),), "the first 6 to 63 hexadecimal digits"),
+        (((begun[0], begun[1].replace("f37072fd", "F37072FD")),), "the first 6 to 63 hexadecimal digits"),
+    ):
+        assert told in only(tmp_path, edited(*edits))[1].problem

@@ -86,7 +86,7 @@ class Outcome:
 class Answer:
     """The result of a command: data for machines, `show` for people, findings, and per-database outcomes.
 
-    `strict`: one fault is a fault of the whole (status error, never partial).
+    `strict`: one fault is a fault of the whole (status error, never partial). `silent`: another process answers.
     """
 
     data: Any = None
@@ -96,6 +96,7 @@ class Answer:
     fault: Fault | None = None  # of the command as a whole, beside its data
     partial: bool = False
     strict: bool = False
+    silent: bool = False
 
 
 class Desk:
@@ -215,6 +216,8 @@ def deliver(desk: Desk, answer: Answer) -> None:
     """Print the answer and exit with the highest code of its parts."""
     from aigiqa_cli.cli.explaining import explain
 
+    if answer.silent:
+        return
     faults = [outcome.fault for outcome in answer.outcomes if outcome.fault]
     faults += [answer.fault] if answer.fault else []
     code = max((int(fault.exit_code) for fault in faults), default=0)

@@ -45,6 +45,26 @@ def refuse_impossible(target: Path) -> None:
 
 
 @contextmanager
+def whole_path(target: Path) -> Iterator[Path]:
+    """A path for a library that writes files by name: what is there once the block has ended well stands at `target`,
+    durably, and nothing otherwise. MachineFault where it cannot be written."""
+    target = target.resolve()
+    part = _beside(target)
+    try:
+        with machine_faults(f"writing {target} failed", phase="PUBLISH", place=target.parent):
+            part.touch(exist_ok=False)
+            usual = part.stat().st_mode
+            yield part
+            os.chmod(part, usual)  # whatever rights the library gives its files
+            with open(part, "rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(part, target)
+            fsync_folder(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
 def _whole(target: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes are at `target` once the block has ended well, and nowhere otherwise."""
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):

@@ -7,7 +7,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from aigiqa_cli.manifest.base import Strict
-from aigiqa_cli.manifest.scalars import Count, Day, Flag, RelativePath, Repository, Revision, Sha256, Text, Url
+from aigiqa_cli.manifest.scalars import (
+    Count,
+    Day,
+    Flag,
+    RelativePath,
+    Repository,
+    Revision,
+    Sha256,
+    Sha256Start,
+    Text,
+    Url,
+)
 
 MAX_MIRRORS = 20
 MAX_VOLUMES = 1_000
@@ -106,6 +117,7 @@ class Asset(Strict):
     bytes: Count | None = None
     approximate_size: Text = ""  # as a page rounds it ("99.3 MB"), where the exact size is not known
     sha256: Sha256 | Literal[""] = ""
+    sha256_begins: Sha256Start | Literal[""] = ""  # where no more of it is stated, as in resnet18-f37072fd.pth
     content_sha256: Sha256 | Literal[""] = ""  # over published names, lengths and hashes of the images, sorted
     twins: tuple[Twin, ...] = ()
     volumes: tuple[Volume, ...] = ()  # of a split archive, in order; `bytes` and `sha256` are those of all end to end
@@ -124,6 +136,13 @@ class Asset(Strict):
         """A mirror on a hub names a file; that of a tree may mean the whole repository."""
         if self.format != "tree" and any(m.kind == "huggingface" and not m.path for m in self.mirrors):
             raise ValueError("a mirror of kind huggingface needs path")
+        return self
+
+    @model_validator(mode="after")
+    def _one_hash(self) -> Self:
+        """The beginning of a hash says less than the whole of it, and something else contradicts it."""
+        if self.sha256_begins and (self.sha256 or self.twins or self.volumes or self.is_tree):
+            raise ValueError("sha256_begins stands where nothing else is known of the hash, and for one file")
         return self
 
     @model_validator(mode="after")

@@ -89,6 +89,9 @@ Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": ["
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Day = Annotated[date, BeforeValidator(_date)]
 Sha256 = Annotated[str, BeforeValidator(_matching("[0-9a-f]{64}", "64 lower-case hexadecimal digits (SHA-256)"))]
+Sha256Start = Annotated[
+    str, BeforeValidator(_matching("[0-9a-f]{6,63}", "the first 6 to 63 hexadecimal digits of a SHA-256"))
+]
 Slug = Annotated[str, BeforeValidator(_matching(r"[a-z0-9][a-z0-9._-]{0,63}", "a slug such as stable-diffusion-1.5"))]
 DatabaseId = Annotated[Slug, AfterValidator(_database_id)]
 Revision = Annotated[str, BeforeValidator(_matching(r"[A-Za-z0-9._/-]{1,64}", "a commit or branch"))]

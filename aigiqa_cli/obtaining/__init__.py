@@ -82,8 +82,8 @@ class Obtained:
         if not plain or size < early.WORTH or not hosts or self.kept(asset):
             return None
         sources = [mirrors.source(mirror, self.context.session) for mirror in hosts]
-        wanted = replace(_wanted(asset), flush=keep)
-        begun = early.begin(self.context, wanted, sources, database.expect.images[1], once=once)
+        flushed = replace(wanted(asset), flush=keep)
+        begun = early.begin(self.context, flushed, sources, database.expect.images[1], once=once)
         if begun is None:
             return None
         self._early[asset.name] = begun
@@ -121,7 +121,7 @@ class Obtained:
     def _one(self, asset: Asset, hosts: Sequence[Mirror]) -> Received:
         begun = self._early.pop(asset.name, None)
         try:
-            return begun.received() if begun else self._receive(_wanted(asset), hosts)
+            return begun.received() if begun else self._receive(wanted(asset), hosts)
         except IntegrityFault:
             if not (asset.content_sha256 and (asset.bytes or asset.accepted)):
                 raise
@@ -199,9 +199,9 @@ class Obtained:
             received.discard()
 
 
-def _wanted(asset: Asset) -> Wanted:
+def wanted(asset: Asset) -> Wanted:
     length = None if asset.local else asset.bytes  # what was accepted here may have any length
-    return Wanted(asset.published_name, asset.format, length, asset.sha256, asset.accepted)
+    return Wanted(asset.published_name, asset.format, length, asset.sha256, asset.accepted, asset.sha256_begins)
 
 
 def approximate_bytes(size: str) -> int:

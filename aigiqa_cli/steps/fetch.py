@@ -14,6 +14,7 @@ from aigiqa_cli.installing import File, Options, Part, Supplies, accepting, inst
 from aigiqa_cli.installing.labelling import installed_tables
 from aigiqa_cli.installing.parts import is_whole
 from aigiqa_cli.installing.splitting import split_assets
+from aigiqa_cli.methods import published
 from aigiqa_cli.obtaining import Obtained
 from aigiqa_cli.obtaining.hosts import check_kind
 from aigiqa_cli.obtaining.label_tables import label_sources, label_tables
@@ -46,6 +47,7 @@ class Request:
     accept: str = ""  # SHA-256 that the person vouches for, from now on
     selection: Selection = field(default_factory=Selection)  # of the images; what is here stays
     stream: bool = False  # give back to the disk what is unpacked of an archive while it still arrives
+    weights: bool = False  # also the published weights of the methods, which nothing else brings
     rebuild: bool = False  # build everything anew but the images, if those of the installed version fit
 
 
@@ -61,6 +63,7 @@ class Fetched:
     plan: tuple[dict[str, Any], ...] = ()
     left_out: tuple[str, ...] = ()
     chosen: int | None = None  # images of the selection, where there is one
+    weights: tuple[str, ...] = ()  # files
 
     @property
     def record(self) -> Record | None:
@@ -68,7 +71,17 @@ class Fetched:
 
 
 def fetch(context: Context, database: Database, request: Request) -> Fetched:
-    """Install one database; does nothing if it is here and whole."""
+    """Install one database; does nothing if it is here and whole. Weights are no part of it: they come if asked for."""
+    if request.weights:
+        published.demand_weights(database)
+    fetched = _fetch(context, database, request)
+    if not request.weights or request.dry_run:
+        return fetched
+    found = published.fetch_all(context, database, require_hashes=request.require_hashes)
+    return replace(fetched, weights=tuple(map(str, found)))
+
+
+def _fetch(context: Context, database: Database, request: Request) -> Fetched:
     check_kind(database, request.mirror)
     if request.accept and not request.dry_run:
         context.root.prepare()
@@ -326,13 +339,14 @@ def _plan(context: Context, database: Database, request: Request) -> list[dict[s
     first = replace(request, labels_only=True, selection=Selection()) if request.selection else request
     here = not first.force and _satisfied(context, database, first)
     count = _planned_images(context, database, request, labels_here=here) if request.selection else None
-    if here and not count:
+    if here and not count and not request.weights:
         return []
     sources = label_sources(database, labels_only=first.labels_only, require_hashes=request.require_hashes)[:1]
     tables = [] if here else [database.asset(name) for source in sources for name in source.needs]
     needed = [asset for asset in tables if asset.mirrors] + _archives_needed(context, database, request)
     if request.splits:
         needed += [asset for split in database.splits for asset in split_assets(split)]
+    needed += published.weights_of(database) if request.weights else []
     return planned(context.root, database, needed, request.mirror, count)
 
 

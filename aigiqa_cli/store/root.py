@@ -6,6 +6,7 @@
 <root>/.aigiqa/health.json            what mirrors answered when they were asked last
 <root>/.aigiqa/stat/<db>              how its files looked when they were hashed last
 <root>/.aigiqa/scores/<run>           scores of a run that is not finished
+<root>/.aigiqa/weights/               published weights that methods begin with
 <root>/.aigiqa/{archives/sha256,partial,staging,replaced,quarantine,locks}/
 """
 
@@ -72,6 +73,11 @@ class Root:
     @property
     def archives(self) -> Path:
         return self.internal / "archives" / "sha256"
+
+    @property
+    def weights(self) -> Path:
+        """Published weights that methods begin with; only training and `fetch --weights` bring them."""
+        return self.internal / "weights"
 
     @property
     def partial(self) -> Path:
@@ -143,6 +149,7 @@ class Root:
             self.archives,
             self.installed,
             self.stat,
+            self.weights,
             self.partial,
             self.staging,
         )

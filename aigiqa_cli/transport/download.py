@@ -80,7 +80,7 @@ class Transfer:
             self.part = parts.claim(self.folder, self.key)
             if self.part is None:
                 return None
-            if self.part.sha256 in self.wanted.pins:
+            if self.wanted.is_proven(self.part.sha256):
                 note = self.part.note or Note()
                 self.resumed_from = self.part.size
                 return self._accept(note.label, note.kind, note.url)
@@ -275,7 +275,7 @@ class Transfer:
         """Length and hash decide; wrong bytes are put aside, glued ones only after a second chance."""
         part = self._held
         accepted = self.wanted.pins or frozenset(filter(None, [request.sha256]))
-        if not accepted or part.sha256 in accepted:
+        if (not accepted or part.sha256 in accepted) and self.wanted.is_proven(part.sha256) is not False:
             unhashed = request.unhashed and not accepted
             if unhashed:
                 note = f"{visit.source.label} lists no hash of {self.wanted.name}: only its length was checked"
@@ -289,7 +289,7 @@ class Transfer:
         raise self._blame(part, visit.source, accepted)
 
     def _blame(self, part: Part, source: Source, accepted: frozenset[str]) -> IntegrityFault:
-        expected = self.wanted.sha256 or min(accepted)
+        expected = self.wanted.sha256 or min(accepted, default=f"{self.wanted.begins}…")
         why = {
             "file": self.wanted.name,
             "mirror": source.label,

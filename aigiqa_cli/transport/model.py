@@ -23,12 +23,19 @@ class Wanted:
     bytes: int | None = None
     sha256: str = ""
     accepted: tuple[str, ...] = ()
+    begins: str = ""  # with these hex digits, where no more of the SHA-256 is stated
     flush: bool = True  # False where the asker brings many files to the disk at once
 
     @property
     def pins(self) -> frozenset[str]:
         """Every SHA-256 that proves the content; empty for an unpinned file."""
         return frozenset(pin for pin in (self.sha256, *self.accepted) if pin)
+
+    def is_proven(self, sha256: str) -> bool | None:
+        """Are these the bytes? None where nothing of their hash is stated."""
+        if self.pins:
+            return sha256 in self.pins
+        return sha256.startswith(self.begins) if self.begins else None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,11 @@ def compare(wanted: Wanted, request: Request) -> None:
         raise IntegrityFault(
             f"the host offers another file: SHA-256 {request.sha256}, expected {wanted.sha256}", fault="N31"
         )
+    if request.sha256 and wanted.is_proven(request.sha256) is False:
+        raise IntegrityFault(
+            f"the host offers another file: SHA-256 {request.sha256}, which does not begin with {wanted.begins}",
+            fault="N31",
+        )
     if request.bytes is not None:
         _compare_size(wanted, request.bytes)
 

@@ -192,4 +192,10 @@ def _hint(kind: type[Fault], transfer: Transfer, reasons: Sequence[tuple[str, st
 
 def _lowered(wanted: Wanted) -> Wanted:
     accepted = tuple(pin.lower() for pin in wanted.accepted)
-    return replace(wanted, format=wanted.format.lower(), sha256=wanted.sha256.lower(), accepted=accepted)
+    return replace(
+        wanted,
+        format=wanted.format.lower(),
+        sha256=wanted.sha256.lower(),
+        accepted=accepted,
+        begins=wanted.begins.lower(),
+    )

@@ -26,6 +26,7 @@ import gallery
 import import_
 import material
 import measure
+import methods
 import million
 import part
 import peers
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "bootstrap": bootstrap.rows,
     "export": export.rows,
     "gallery": gallery.rows,
+    "methods": methods.rows,
     "million": million.rows,
     "tree": tree.rows,
     "peers": peers.rows,

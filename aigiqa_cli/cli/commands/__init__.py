@@ -14,6 +14,8 @@ COMMANDS: dict[str, str] = {
     "export": "aigiqa_cli.cli.commands.export",
     "gallery": "aigiqa_cli.cli.commands.gallery",
     "evaluate": "aigiqa_cli.cli.commands.evaluate",
+    "train": "aigiqa_cli.cli.commands.train",
+    "predict": "aigiqa_cli.cli.commands.predict",
     "score": "aigiqa_cli.cli.commands.score",
     "leaderboard": "aigiqa_cli.cli.commands.leaderboard",
     "split": "aigiqa_cli.cli.commands.split",

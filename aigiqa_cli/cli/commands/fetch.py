@@ -39,6 +39,7 @@ def fetch(
     all_: Annotated[bool, typer.Option("--all", help="Every database of the catalogue.")] = False,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="Only labels and prompts, no images.")] = False,
     splits: Annotated[bool, typer.Option("--splits", help="Also the published split files.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Also the weights that its methods begin with.")] = False,
     mirror: Annotated[str, typer.Option(metavar="KIND", help="Only mirrors of this kind.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be downloaded; touch nothing.")] = False,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep archives after the install.")] = False,
@@ -117,6 +118,7 @@ def fetch(
         accept,
         selection,
         stream,
+        weights,
     )
     results: dict[str, Fetched] = {}
 
@@ -218,6 +220,7 @@ def describe(fetched: Fetched) -> dict[str, Any]:
         "locally_accepted": list(record.local) if record else [],
         "warnings": list(record.warnings) if record else [],
         "left_out": list(fetched.left_out),
+        "weights": list(fetched.weights),
         "plan": list(fetched.plan),
     }
 
@@ -236,6 +239,8 @@ def _show(terminal: Terminal, results: dict[str, Fetched], outcomes: list[Outcom
 def show_installed(terminal: Terminal, name: str, fetched: Fetched) -> None:
     """The folder on stdout; what a person may want to know on stderr."""
     terminal.line(fetched.folder)
+    for path in fetched.weights:
+        terminal.note(f"weights: {path}")
     record = fetched.record
     if record is None:
         return

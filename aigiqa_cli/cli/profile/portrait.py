@@ -116,7 +116,8 @@ def proof(asset: Asset) -> str:
     """The published hash, or what there is in its place."""
     if asset.volumes and not asset.sha256:
         return f"of each of {len(asset.volumes)} parts"
-    return asset.sha256 or "unpinned"
+    begun = f"begins with {asset.sha256_begins}" if asset.sha256_begins else ""
+    return asset.sha256 or begun or "unpinned"
 
 
 def between(bounds: tuple[int, int] | None, *, plain: bool = False) -> str:

@@ -1,0 +1,163 @@
+"""Where it is computed: the processor or GPU, its number format, and the processes that share the work.
+
+Several GPUs or machines are the framework's own business: `torchrun … -m aigiqa_cli train …` starts one process for
+each and says by environment variables which it is (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, distributed
+
+from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.methods import memory
+from aigiqa_cli.methods.backbones import Backbone
+from aigiqa_cli.methods.memory import Footprint
+from aigiqa_cli.methods.model import Feature
+
+_PROBE = 2  # images
+_MOST_WORKERS = 16
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`half` is the number format of mixed precision, None for float32 throughout; process `rank` of `world`."""
+
+    device: torch.device
+    half: torch.dtype | None = None
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Is this the one process that writes and reports?"""
+        return self.rank == 0
+
+    @property
+    def gpu(self) -> bool:
+        return bool(self.device.type == "cuda")
+
+    @property
+    def precision(self) -> str:
+        """`float32`, `bfloat16` or `float16`."""
+        return str(self.half or torch.float32).removeprefix("torch.")
+
+    def workers(self, wished: int | None) -> int:
+        """Processes that load images. A network on the processor itself needs the cores more than they do."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return wished if wished is not None else min(_MOST_WORKERS, cores) if self.gpu else 0
+
+    def mixed(self) -> AbstractContextManager[object]:
+        """Mixed precision for the way forward, where it is on."""
+        found: AbstractContextManager[object] = torch.autocast(
+            self.device.type, self.half, enabled=self.half is not None
+        )
+        return found
+
+    def moved(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a batch on the device; images on a GPU with their channels last, as its kernels want them."""
+        found = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        if not self.gpu:
+            return found
+        images = {n: t.contiguous(memory_format=torch.channels_last) for n, t in found.items() if t.dim() == 4}  # noqa: PLR2004
+        return found | images
+
+    def free(self) -> int | None:
+        """Bytes that are free where it is computed; None where nobody says."""
+        return int(torch.cuda.mem_get_info(self.device)[0]) if self.gpu else memory.free_here()
+
+    def gathered(self, mine: Tensor, count: int) -> Tensor:
+        """Numbers of every process in turn, `count` in all: those of image 0, of image 1, … (see `images.InTurn`)."""
+        if self.world == 1:
+            return mine.cpu()
+        room = -(-count // self.world)
+        padded = torch.zeros(room, dtype=mine.dtype, device=self.device)
+        padded[: len(mine)] = mine.to(self.device)
+        every = [torch.empty_like(padded) for _ in range(self.world)]
+        distributed.all_gather(every, padded)
+        return torch.stack(every, dim=1).flatten()[:count].cpu()
+
+    def summed(self, *values: float) -> list[float]:
+        """Each summed over the processes."""
+        if self.world == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(total)
+        return [float(value) for value in total]
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.world > 1:
+            distributed.barrier()
+
+
+def machine(word: str, amp: bool | None, settings: Mapping[str, str] = os.environ) -> Machine:
+    """What `--device` means here. Raises UsageFault for a GPU that is not there."""
+    there = torch.cuda.is_available()
+    if word == "cuda" and not there:
+        raise UsageFault(
+            "there is no GPU that this PyTorch can use",
+            hint=f"--device cpu; or a build of torch for the GPU (this is {torch.__version__})",
+            phase="PLAN",
+        )
+    rank, world = int(settings.get("RANK", "0")), int(settings.get("WORLD_SIZE", "1"))
+    if word == "cpu" or not there:
+        return Machine(torch.device("cpu"), torch.bfloat16 if amp else None, rank, world)
+    device = torch.device("cuda", int(settings.get("LOCAL_RANK", "0")))
+    half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return Machine(device, half if amp in (True, None) else None, rank, world)
+
+
+@contextmanager
+def joined(one: Machine) -> Iterator[Machine]:
+    """Together with the other processes of this run, if there are any."""
+    if one.gpu:
+        torch.cuda.set_device(one.device)
+    if one.world == 1:
+        yield one
+        return
+    distributed.init_process_group("nccl" if one.gpu else "gloo", rank=one.rank, world_size=one.world)
+    try:
+        yield one
+    finally:
+        distributed.destroy_process_group()
+
+
+def alone(one: Machine) -> Machine:
+    """The same without the others."""
+    return replace(one, rank=0, world=1)
+
+
+def sown(seed: int, one: Machine) -> None:
+    """From here on the same numbers are drawn in every run; cuDNN takes only what computes the same every time."""
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    if one.gpu:
+        torch.backends.cuda.matmul.allow_tf32 = one.half is not None
+
+
+def footprint(backbone: Backbone) -> Footprint:
+    """What training this backbone takes: an image without content is passed through a network without memory."""
+    kept: dict[int, int] = {}
+    with torch.device("meta"):
+        feature = Feature(backbone).train()
+        images = torch.empty(_PROBE, 3, backbone.crop, backbone.crop)
+    own = {parameter.untyped_storage()._cdata for parameter in feature.parameters()}  # noqa: SLF001 - its only name
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()._cdata  # noqa: SLF001
+        if storage not in own:
+            kept[storage] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        found = feature(images)
+    del found
+    weights = sum(parameter.numel() for parameter in feature.parameters()) * memory.FLOAT
+    return Footprint(weights, sum(kept.values()) // _PROBE, images.numel() * memory.FLOAT // _PROBE)

@@ -1,0 +1,221 @@
+"""Trainings from end to end: a score that can be learned is learned, the same twice, and the same after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import LIMIT
+from with_torch import FAST, SPLIT, Bench, bench, checkpoint, learnable_files, torch
+
+__all__ = ["bench", "learnable_files"]
+
+WORDS = ("nr", "learnable", "-d", "quality", "-s", SPLIT, "--lr", "3e-3", "--epochs", 3)
+REACHED = 0.85  # SRCC on the 40 images of 10 held-out prompts; 0.95 here
+
+
+@pytest.fixture(scope="module")
+def trained(bench: Bench) -> dict[str, Any]:
+    """What one whole training answers."""
+    data: dict[str, Any] = bench.train(*WORDS, "-o", "run", "--json").json()["data"]
+    return data
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in ("predictions.csv", "curve.csv", "result.json")}
+
+
+def numbers(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_visible_score_is_learned_and_held_out_prompts_show_it(bench: Bench, trained: dict[str, Any]) -> None:
+    (result,) = trained["evaluation"]["results"]
+    assert (result["n"], result["prompts"], result["split"]) == (40, 10, f"file:{SPLIT}:test")
+    assert result["leak"].startswith("clean")
+    assert result["srcc"] >= REACHED
+    assert result["signature"].startswith("aigiqa:")
+
+
+def test_the_run_folder_holds_what_it_promises(bench: Bench, trained: dict[str, Any]) -> None:
+    folder = bench.work / "run"
+    names = {path.name for path in folder.iterdir()} - {".lock"}
+    assert names == {
+        "config.json", "curve.csv", "best.safetensors", "last.safetensors", "predictions.csv", "result.json",
+    }  # fmt: skip
+    config = json.loads((folder / "config.json").read_text())
+    assert config["sides"]["images"] == {"train": 96, "choosing": 24, "held out": 40}
+    assert "kept back from the training part" in config["sides"]["choosing"]
+    assert (config["settings"]["protocol"], config["settings"]["seed"]) == ("honest", 1)
+    assert (config["weights"], config["precision"], config["processes"]) == ({"from": "none"}, "float32", 1)
+    assert set(config["versions"]) >= {"aigiqa", "torch", "timm", "torchvision"}
+    curve = numbers(folder / "curve.csv")
+    assert [row["epoch"] for row in curve] == ["1", "2", "3"]
+    best = max(curve, key=lambda row: float(row["srcc"]))
+    assert trained["best"]["epoch"] == int(best["epoch"])
+    assert json.loads((folder / "result.json").read_text())["evaluation"] == trained["evaluation"]
+    modes = {(folder / name).stat().st_mode & 0o777 for name in names}
+    assert modes == {0o644}, "others may read all of it"
+
+
+def test_its_predictions_are_what_evaluate_takes_and_the_signature_holds(bench: Bench, trained: dict[str, Any]) -> None:
+    signature = trained["evaluation"]["results"][0]["signature"]
+    words = ("evaluate", "--check", signature, "run/predictions.csv", "--split", SPLIT)
+    assert bench(*words, code=0).out.startswith("same: ")
+
+
+def test_the_validation_part_shares_no_prompt_with_what_is_trained_on(bench: Bench, trained: dict[str, Any]) -> None:
+    """By the project's own rule for splits: `split make --by prompt --ratio 4:1 --seed 1` of the training part."""
+    with (bench.root / "learnable/index.csv").open(newline="", encoding="utf-8") as stream:
+        prompts = {row["image_id"]: row["prompt"] for row in csv.DictReader(stream)}
+    sides = {row["image_id"]: row["split"] for row in numbers(bench.work / SPLIT)}
+    held_out = {prompts[name] for name, side in sides.items() if side == "test"}
+    assert len(held_out) == 10
+    assert {row["image_id"] for row in numbers(bench.work / "run/predictions.csv")} == {
+        name for name, side in sides.items() if side == "test"
+    }
+
+
+@pytest.mark.parametrize("workers", [2])
+def test_a_second_run_is_the_same_to_the_last_digit(bench: Bench, trained: dict[str, Any], workers: int) -> None:
+    """Also with processes that load the images."""
+    bench.train(*WORDS, "--workers", workers, "-o", "again")
+    assert files(bench.work / "again") == files(bench.work / "run")
+    one, other = (checkpoint.opened(bench.work / name / "best.safetensors") for name in ("run", "again"))
+    first, second = one.tensors("model."), other.tensors("model.")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first.keys() == second.keys()
+
+
+def test_another_seed_is_another_training(bench: Bench, trained: dict[str, Any]) -> None:
+    bench.train(*WORDS[:-1], 1, "--seed", 2, "-o", "other")
+    first = numbers(bench.work / "run/curve.csv")[0]
+    assert numbers(bench.work / "other/curve.csv")[0] != first
+
+
+STOPPED = """
+import os
+from aigiqa_cli.methods import prediction
+whole = prediction.sound
+def stopped(batches):
+    for batch in whole(batches):
+        stopped.seen += 1
+        if stopped.seen == {at}:
+            os.kill(os.getpid(), {number})
+        yield batch
+stopped.seen = 0
+prediction.sound = stopped
+"""
+MIDDLE = 20  # of the batches: each epoch has 12 of 8 images, and 2 on which it is chosen
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_run_that_was_stopped_in_the_middle_of_an_epoch_ends_as_one_that_was_not(
+    bench: Bench, trained: dict[str, Any], number: signal.Signals, code: int
+) -> None:
+    name = f"broken-{number.name}"
+    folder = bench.work / name
+    prelude = STOPPED.format(at=MIDDLE, number=int(number))
+    with bench.start("train", *WORDS, *FAST, "-o", name, prelude=prelude) as run:
+        run.communicate(timeout=LIMIT)
+    assert run.returncode == code
+    assert len(numbers(folder / "curve.csv")) == 1
+    assert not (folder / "predictions.csv").exists()
+    done = bench.train(*WORDS, "-o", name)
+    assert "epoch 1 of 3" not in done.err, "it begins after the last whole epoch"
+    assert "epoch 2 of 3" in done.err
+    assert files(folder) == files(bench.work / "run")
+
+
+def test_a_finished_run_answers_again_without_training(bench: Bench, trained: dict[str, Any]) -> None:
+    before = (bench.work / "run/last.safetensors").stat().st_mtime_ns
+    again = bench.train(*WORDS, "-o", "run", "--json").json()["data"]
+    assert again["evaluation"] == trained["evaluation"]
+    assert (bench.work / "run/last.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_authors_protocol_says_that_it_leaks(bench: Bench, trained: dict[str, Any]) -> None:
+    """The best epoch on the test part itself; best SRCC and best PLCC each by itself, one checkpoint."""
+    done = bench.train(*WORDS[:-1], 2, "--protocol", "authors", "-o", "authors", "--json")
+    data = done.json()["data"]
+    assert "warning: protocol authors: the best epoch is chosen on the very images that are reported" in done.err
+    sides = data["config"]["sides"]
+    assert (sides["images"], sides["choosing"]) == (
+        {"train": 120, "choosing": 40, "held out": 40}, "the part test that is reported",
+    )  # fmt: skip
+    assert "optimistic" in sides["protocol_leak"]
+    curve = numbers(bench.work / "authors/curve.csv")
+    best, best_plcc = data["best"], data["best"]["best_plcc"]
+    assert best["srcc"] == max(float(row["srcc"]) for row in curve)
+    assert best_plcc["plcc"] == max(float(row["plcc"]) for row in curve)
+    assert data["evaluation"]["results"][0]["srcc"] == pytest.approx(best["srcc"], abs=1e-9)
+    assert not list((bench.work / "authors").glob("*plcc*"))
+
+
+def test_a_split_that_leaks_is_told_with_its_overlap(bench: Bench) -> None:
+    done = bench.train("nr", "demo", "-d", "quality", "-s", "authors", "--epochs", 1, "-o", "leaky", "--json")
+    told = "leaky: 73.3 % of test images share a prompt with train"
+    assert f"warning: authors is {told}" in done.err
+    data = done.json()["data"]
+    assert data["config"]["sides"]["leak"] == data["evaluation"]["results"][0]["leak"] == told
+
+
+def halves(bench: Bench) -> str:
+    """Every second image-to-image image of `demo` on one side."""
+    with (bench.root / "demo/index.csv").open(newline="", encoding="utf-8") as stream:
+        edits = [row["image_id"] for row in csv.DictReader(stream) if row["task"] == "i2i"]
+    lines = [f"{name},{'test' if place % 2 else 'train'}" for place, name in enumerate(edits)]
+    (bench.work / "halves.csv").write_text("\n".join(["image_id,split", *lines]) + "\n")
+    return "halves.csv"
+
+
+@pytest.mark.parametrize("method", ["fr", "pr"])
+def test_methods_with_image_prompts_run_on_an_image_to_image_database(bench: Bench, method: str) -> None:
+    """FR where every image has one, PR where 44 of 60 have none."""
+    split = halves(bench) if method == "fr" else "authors"
+    words = (
+        method,
+        "demo",
+        "-d",
+        "quality",
+        "-s",
+        split,
+        "--protocol",
+        "authors",
+        "--epochs",
+        1,
+        "-o",
+        method,
+        "--json",
+    )
+    data = bench.train(*words).json()["data"]
+    train, held_out = (8, 8) if method == "fr" else (45, 15)
+    assert data["config"]["sides"]["images"] == {"train": train, "choosing": held_out, "held out": held_out}
+    assert data["evaluation"]["results"][0]["n"] == held_out
+    made = checkpoint.opened(bench.work / method / "best.safetensors").tensors("model.regressor.")
+    assert tuple(made["0.weight"].shape) == ((96, 192) if method == "fr" else (48, 96))
+
+
+def test_two_processes_train_together_and_the_first_alone_writes(bench: Bench) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    words = ("train", *WORDS[:-1], 2, *FAST, "-o", "two")
+    ranks = [bench.start(*words, env=together | {"RANK": str(r), "LOCAL_RANK": str(r)}) for r in range(2)]
+    ended = [process.communicate(timeout=LIMIT) for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0], ended
+    (out, err), (silent, _) = ended
+    assert out.startswith("nr-tiny\tquality\t")
+    assert "epoch 2 of 2" in err
+    assert silent == ""
+    config = json.loads((bench.work / "two/config.json").read_text())
+    assert config["processes"] == 2
+    assert len(numbers(bench.work / "two/predictions.csv")) == 40
+    assert len(numbers(bench.work / "two/curve.csv")) == 2
