@@ -387,6 +387,27 @@ def test_weights_of_the_hub_are_those_that_timm_names(at_box: dict[str, str], bo
     assert float(feature.body.bn1.weight[0].detach()) == 2
 
 
+def test_without_a_network_the_hub_says_what_else_there_is(bench: Bench) -> None:
+    words = (
+        "train",
+        "nr",
+        "learnable",
+        *QUALITY,
+        "--backbone",
+        "resnet18",
+        "--crop",
+        64,
+        "-o",
+        "hub",
+        "--weights",
+        "hub",
+    )
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "AIGIQA_ALLOW_PRIVATE_HOSTS": "1", "AIGIQA_RETRY_SECONDS": "0.01"}
+    error = bench(*words, "--json", code=6, env=nowhere).json()["error"]
+    assert "resnet18.tv_in1k.safetensors" in error["message"]
+    assert error["hint"].endswith("or --weights FILE, a file of yours, or --weights none")
+
+
 def test_every_backbone_has_its_weights_in_a_manifest() -> None:
     """Six files; the digits in five of the names begin their hash."""
     catalogue = Catalogue()

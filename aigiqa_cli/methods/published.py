@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aigiqa_cli import folders, mirrors
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_file
-from aigiqa_cli.errors import IntegrityFault, PersonNeeded, UsageFault
+from aigiqa_cli.errors import IntegrityFault, PersonNeeded, TemporaryFault, UsageFault
 from aigiqa_cli.methods.backbones import Backbone
 from aigiqa_cli.obtaining import wanted
 from aigiqa_cli.obtaining.hosts import automatic, to_be_had
@@ -106,9 +106,9 @@ def _fetched(context: Context, asset: Asset, database: Database | None = None) -
     sources = [mirrors.source(mirror, context.session) for mirror in automatic(asset)]
     try:
         got = receive(wanted(asset), sources, context.root.partial, context.session, context.reporter)
-    except PersonNeeded as fault:
+    except (PersonNeeded, TemporaryFault) as fault:
         fault.shares = tuple(shares(database, asset)) if database else ()
-        fault.hint = fault.hint or "--weights FILE: a file of yours; --weights none begins without"
+        fault.hint = f"{fault.hint or 'try again later'}; or --weights FILE, a file of yours, or --weights none"
         raise
     folders.make(folder, exist_ok=True)
     folders.rename(got.path, path)
