@@ -21,6 +21,7 @@ import replicas
 import trustme
 import yaml
 from doubles import Box, FaultServer
+from nursery import close_cradles, cradle, shareable
 
 if TYPE_CHECKING:
     from wire import Wire
@@ -93,6 +94,7 @@ class Command:
         self.home = Path(self.environment["HOME"])
         if IMPORT_PATH:
             self.environment["PYTHONPATH"] = IMPORT_PATH
+        self._plain = shareable(self.environment)
 
     def start(self, *words: object, env: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
         """The command as a running process in a group of its own (see `kill`)."""
@@ -117,7 +119,17 @@ class Command:
         code: int | None = None,
         stdin: str | None = None,
     ) -> Done:
-        """Run to the end; `code` asserts the exit code and shows both streams if it differs."""
+        """Run to the end; `code` asserts the exit code and shows both streams if it differs.
+
+        A process that has imported the command is forked, since an interpreter's start takes longer than most commands.
+        Where the environment has more than the command itself reads, an interpreter is started, and so does `start`.
+        """
+        environment = self.environment | dict(env or {})
+        if shareable(environment) == self._plain:
+            environment = _measured(environment)
+            ended = cradle(environment).finish(words, environment, self.work, stdin or "")
+            done = Done(ended.code, ended.out, ended.err)
+            return done if code is None else done.expect(code)
         with self.start(*words, env=env, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL) as process:
             try:
                 out, err = process.communicate(stdin, timeout=LIMIT)
@@ -132,6 +144,12 @@ def kill(process: subprocess.Popen[str], number: signal.Signals = signal.SIGKILL
     """Signal the command and its workers, then wait and close the pipes."""
     os.killpg(process.pid, number)
     process.communicate(timeout=LIMIT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cradles() -> Iterator[None]:
+    yield
+    close_cradles()
 
 
 @pytest.fixture(scope="session")

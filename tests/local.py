@@ -149,5 +149,5 @@ def environment(base: Path) -> dict[str, str]:
 @contextmanager
 def local(base: Path, prompts: int = 14) -> Iterator[Local]:
     """Everything; 14 prompts make 60 files. The index of the root is made, so that `absent` is a settled state."""
-    with FaultServer() as server, Nursery(environment(base), base) as nursery:
-        yield Local(base, server, nursery, prompts)
+    with FaultServer() as server:
+        yield Local(base, server, Nursery(environment(base), base), prompts)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import invariants
@@ -23,10 +23,9 @@ OUTSIDE = ("home", "work", "user")
 
 
 @pytest.fixture
-def quick(run: Command, tmp_path: Path) -> Iterator[Nursery]:
+def quick(run: Command, tmp_path: Path) -> Nursery:
     """The command without its imports, so that thousands of runs are to be had."""
-    with Nursery(run.environment, tmp_path / "nursery") as made:
-        yield made
+    return Nursery(run.environment, tmp_path / "nursery")
 
 
 def duration(quick: Nursery, *words: str) -> float:

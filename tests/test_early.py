@@ -98,9 +98,9 @@ def test_the_same_comes_of_it(here: Local) -> None:
 
 def test_members_are_written_before_the_archive_has_arrived(here: Local) -> None:
     here.server.site.faults.add(ARCHIVE, Fault(), Fault(rate=len(here.packed)))  # a second for all of it
-    pid = here.nursery.begin("fetch", NAME)
+    run = here.nursery.begin("fetch", NAME)
     seen = [0]
-    while seen[-1] != 4 * PROMPTS and runs(pid):
+    while seen[-1] != 4 * PROMPTS and runs(run.pid):
         written = len(list(here.root.glob(".aigiqa/staging/*/tree/images/*")))
         (part,) = [*here.root.glob(".aigiqa/partial/*.part"), None][:1]
         try:
@@ -109,7 +109,7 @@ def test_members_are_written_before_the_archive_has_arrived(here: Local) -> None
             continue
         if arrived < len(here.packed):
             seen.append(written)
-    assert here.nursery.end(pid).code == 0
+    assert here.nursery.end(run).code == 0
     assert max(seen) > 10
 
 
@@ -224,12 +224,12 @@ def test_S03_an_interrupt_leaves_the_beginning(here: Local) -> None:
     import signal
 
     here.server.site.faults.add(ARCHIVE, Fault(), Fault(rate=len(here.packed) // 4))
-    pid = here.nursery.begin("fetch", NAME)
+    run = here.nursery.begin("fetch", NAME)
     while not [p for p in here.root.glob(".aigiqa/partial/*.part") if p.stat().st_size > len(here.packed) // 8]:
-        assert runs(pid)
+        assert runs(run.pid)
         time.sleep(0.01)
-    os.kill(pid, signal.SIGINT)
-    assert here.nursery.end(pid).code == 130
+    os.kill(run.pid, signal.SIGINT)
+    assert here.nursery.end(run).code == 130
     part = max(here.root.glob(".aigiqa/partial/*.part"), key=lambda path: path.stat().st_size)
     assert here.packed.startswith(part.read_bytes())
     assert not list((here.root / ".aigiqa" / "staging").iterdir())

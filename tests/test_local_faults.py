@@ -232,11 +232,11 @@ def test_S03_second_signal_ends_at_once(here: Local) -> None:
         "    time.sleep(60)\n"
         "main._command = hang\n"
     )
-    pid = here.nursery.begin(*FETCH, prelude=stubborn)
+    run = here.nursery.begin(*FETCH, prelude=stubborn)
     while not (here.base / "home" / "waiting").exists():
         threading.Event().wait(0.01)
-    os.kill(pid, signal.SIGTERM)
-    ended = here.nursery.end(pid)
+    os.kill(run.pid, signal.SIGTERM)
+    ended = here.nursery.end(run)
     assert ended.code == 143
     assert "Traceback" not in ended.err
 

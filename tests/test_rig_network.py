@@ -220,13 +220,13 @@ class Bench:
 
 @pytest.fixture
 def bench(run: Command, box: Box, manifests: Callable[[str, str], Path], tmp_path: Path) -> Iterator[Bench]:
-    with Nursery(run.environment, tmp_path / "nursery") as command:
-        made = Bench(run, box, command, manifests)
-        made.fresh(1)
-        ended = made.fetch()
-        assert ended.code == 0, ended.err
-        made.good = made.tree()
-        yield made
+    command = Nursery(run.environment, tmp_path / "nursery")
+    made = Bench(run, box, command, manifests)
+    made.fresh(1)
+    ended = made.fetch()
+    assert ended.code == 0, ended.err
+    made.good = made.tree()
+    return made
 
 
 def _check(bench: Bench, name: str, where: str, mirrors: int) -> None:

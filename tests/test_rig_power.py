@@ -105,8 +105,7 @@ def _installed(run: Nursery) -> None:
     "case", [pytest.param(case, marks=pytest.mark.rig("power", sample=50, share=CASES[case])) for case in CASES]
 )
 def test_S02_power_fails_at_any_instant(run: Command, rig: Rig, blank: Path, tmp_path: Path, case: str) -> None:
-    with Nursery(run.environment, tmp_path / "nursery") as quick:
-        cut_often(Machine(quick, blank, tmp_path), rig, case)
+    cut_often(Machine(Nursery(run.environment, tmp_path / "nursery"), blank, tmp_path), rig, case)
 
 
 def cut_often(machine: Machine, rig: Rig, case: str) -> None:

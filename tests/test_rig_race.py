@@ -81,19 +81,19 @@ def demand_one_commit(run: Command, good: dict[str, str]) -> None:
 def install_together(run: Command, rig: Rig, good: dict[str, str], base: Path) -> None:
     """Rounds of processes that all install one database: 8 of them in short runs, 32 in long ones."""
     processes = 8 if rig.length < FULL else 32
-    with Nursery(run.environment, base) as quick:
-        for _ in range(rig.length):
-            pauses = [rig.chance.choice((0.0, rig.chance.uniform(0, 0.05))) for _ in range(processes)]
-            ended = [(one.code, one.err) for one in quick.together([("fetch", "demo")] * processes, pauses)]
-            demand_fine(ended)
-            assert any(code == 0 for code, _ in ended), "nobody finished"
-            quick("fetch", "demo", code=0)
-            invariants.check(run.root, settled=True)
-            assert invariants.tree(run.root) == good
-            quick("gc", code=0)
-            invariants.check_swept(run.root)
-            quick("remove", "demo", code=0)
-            rig.did(processes=processes)
+    quick = Nursery(run.environment, base)
+    for _ in range(rig.length):
+        pauses = [rig.chance.choice((0.0, rig.chance.uniform(0, 0.05))) for _ in range(processes)]
+        ended = [(one.code, one.err) for one in quick.together([("fetch", "demo")] * processes, pauses)]
+        demand_fine(ended)
+        assert any(code == 0 for code, _ in ended), "nobody finished"
+        quick("fetch", "demo", code=0)
+        invariants.check(run.root, settled=True)
+        assert invariants.tree(run.root) == good
+        quick("gc", code=0)
+        invariants.check_swept(run.root)
+        quick("remove", "demo", code=0)
+        rig.did(processes=processes)
 
 
 @pytest.mark.rig("race", sample=20)

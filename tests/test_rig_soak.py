@@ -130,12 +130,12 @@ class Soak:
             [("fetch", NAME, "--force"), ("fetch", NAME), ("remove", NAME), ("gc",), ("index", "--rebuild"),
              ("import", NAME, self.here.base / "tiny.zip"), ("verify", "--repair")]
         )  # fmt: skip
-        pid = self.here.nursery.begin(*words)
+        run = self.here.nursery.begin(*words)
         time.sleep(self.span * self.chance.uniform(0, 1.1))
         with_group = self.chance.random() < 0.8  # else the worker outlives its parent for a moment
         with suppress(ProcessLookupError):
-            (os.killpg if with_group else os.kill)(pid, signal.SIGKILL)
-        ended = self.here.nursery.end(pid)
+            (os.killpg if with_group else os.kill)(run.pid, signal.SIGKILL)
+        ended = self.here.nursery.end(run)
         assert ended.code in (KILLED, *CODES), ended.err[-3000:]
 
     def damage(self) -> None:
