@@ -11,18 +11,20 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Each process begins with a part of its own, which makes a module's fixtures once; who is ready first takes from others.
+TESTS = ("pytest", "-n", "auto", "--dist", "worksteal")
 STEPS = (
     ["ruff", "format", "--check", "."],
     ["ruff", "check", "."],
     ["mypy"],
-    ["pytest", "-n", "auto", "-m", "not rig", "--cov", "--cov-report=term:skip-covered"],
-    ["pytest", "-n", "auto", "-m", "rig"],  # short samples; coverage would make each of their thousand runs slower
+    [*TESTS, "-m", "not rig", "--cov", "--cov-report=term:skip-covered"],
+    [*TESTS, "-m", "rig"],  # short samples; coverage would make each of their thousand runs slower
 )
 
 
 def main() -> int:
     alone = any(word.startswith("--rig") for word in sys.argv[1:])
-    for step in (["pytest", "-n", "auto"],) if alone else STEPS:
+    for step in (TESTS,) if alone else STEPS:
         command = [sys.executable, "-m", *step, *(sys.argv[1:] if step[0] == "pytest" else ())]
         print("$", " ".join(step), flush=True)
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
