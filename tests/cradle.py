@@ -22,8 +22,9 @@ from typing import Any, NoReturn
 # What commands import when they need it, but for what looks at the environment while it is imported (the hubs' own
 # libraries, matplotlib) and what begins a thread (pyarrow, pandas).
 LATER = (
-    "PIL.Image", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "numpy", "openpyxl", "py7zr", "rarfile", "re2", "requests",
-    "rich.console", "rich.progress", "rich.table", "rich.text", "scipy.io", "scipy.optimize", "scipy.stats",
+    "PIL.Image", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "numpy", "openpyxl", "py7zr", "pydantic.type_adapter",
+    "rarfile", "re2", "requests", "rich.console", "rich.progress", "rich.table", "rich.text", "scipy.io",
+    "scipy.optimize", "scipy.stats", "typer.rich_utils", "yaml",
 )  # fmt: skip
 OPTIONAL = ("aigiqa_cli.api.tensors",)  # of torch, which people may not have
 
