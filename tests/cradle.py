@@ -26,7 +26,7 @@ LATER = (
     "rarfile", "re2", "requests", "rich.console", "rich.progress", "rich.table", "rich.text", "scipy.io",
     "scipy.optimize", "scipy.stats", "typer.rich_utils", "yaml",
 )  # fmt: skip
-OPTIONAL = ("aigiqa_cli.api.tensors",)  # of torch, which people may not have
+ON_TORCH = ("aigiqa_cli.api.tensors", "aigiqa_cli.methods.")  # which people may not have, and which begins threads
 
 
 def import_all() -> None:
@@ -37,7 +37,7 @@ def import_all() -> None:
     import aigiqa_cli
 
     for found in pkgutil.walk_packages(aigiqa_cli.__path__, "aigiqa_cli."):
-        if not found.name.endswith("__main__") and found.name not in OPTIONAL:
+        if not found.name.endswith("__main__") and not found.name.startswith(ON_TORCH):
             importlib.import_module(found.name)
     for name in LATER:
         importlib.import_module(name)
