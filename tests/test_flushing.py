@@ -181,3 +181,16 @@ def test_S02_a_file_that_is_replaced_is_durable(root: Root, flushes: Flushes) ->
     durable.write_whole(root.index, b"database\n")
     assert root.index.read_bytes() == b"database\n"
     assert not flushes.dirty
+
+
+def test_where_the_system_flushes_no_tree_at_once_each_file_is(
+    root: Root, flushes: Flushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "_syncfs", lambda _: False)
+    folder, _ = prepared(root, 1)
+    (folder / "link").symlink_to("owner.json")
+    flushed = len(flushes.flushed)
+    durable.flush_tree(folder)
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {path.stat().st_ino for path in files} <= set(flushes.flushed)
+    assert len(flushes.flushed) >= flushed

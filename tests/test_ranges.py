@@ -355,3 +355,16 @@ def test_what_brings_the_parts_may_fail(tmp_path: Path) -> None:
     with pytest.raises(TemporaryFault):
         ArchiveElsewhere(1_000_000, bring, tmp_path, "set.zip")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_end_holds_is_not_asked_for_again(parts: Callable[..., Parts], wire: Wire) -> None:
+    remote, held = parts(), dict[int, bytes]()
+    tail = remote.file.tail(1_000)
+    asked = len(wire.log)
+    spans = [(SIZE - 500, SIZE), (SIZE - 1_200, SIZE - 900), (10, 20)]
+    remote.file.supply(tail, spans, lambda at, block: held.update({at: block}))
+    assert sorted((at, len(block)) for at, block in held.items()) == [
+        (10, 10), (SIZE - 1_200, 200), (SIZE - 1_000, 100), (SIZE - 500, 500),
+    ]  # fmt: skip
+    assert all(DATA[at : at + len(block)] == block for at, block in held.items())
+    assert sum(entry.sent for entry in wire.log[asked:]) == 210

@@ -909,3 +909,21 @@ def test_S17_a_folder_in_the_place_of_a_file_is_not_ours(tmp_path: Path) -> None
     assert not sweeping._is_ours(folder, "a.png", "0" * 64, tmp_path / "b.png")
     os.close(folder)
     assert handles() == before
+
+
+def test_S17_a_name_that_cannot_be_opened_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"a")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(sweeping.os, "open", refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        sweeping._is_ours(folder, "a.png", "0" * 64, tmp_path / "b.png")
+    os.close(folder)
+
+
+def test_a_database_is_installed_though_its_looks_cannot_be_noted(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "clock", refuse(errno.EACCES))
+    record = publish(root, version=1)
+    assert is_whole(root, record)
+    assert not list(root.stat.glob("*")) or root.stat.is_dir()

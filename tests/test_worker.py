@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -366,3 +367,27 @@ def test_a_reader_without_members_is_served(bench: Bench) -> None:
 
     bench.monkeypatch.setitem(worker.FORMATS, "zip", lambda _: Nothing())
     assert bench("zip", bench.given(b"")) == [{"listed": 0}]
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_zip_that_arrives_is_read_once_or_as_often_as_one_likes(bench: Bench, once: bool) -> None:
+    data = zipped(Zipped(b"a.png", IMAGE), Zipped(b"b.txt", b"nobody's"), Zipped(b"set/c.png", IMAGE))
+    tail = bench.base / "tail"
+    tail.write_bytes(data[-200:])
+    plan = [order(0, "out/a", "header"), order(2, "out/c")]
+    source = os.open(tail, os.O_RDONLY)  # the second volume that the worker is given
+    try:
+        path = bench.given(data)
+        kind = "zip arriving"
+        with bench.monkeypatch.context() as patched:
+            real = worker.Source
+            patched.setattr(
+                worker, "Source", lambda opened: real(replace(opened, descriptors=(*opened.descriptors, source)))
+            )
+            answers = bench(kind, path, {"last": plan} if once else plan, [], told={"length": len(data), "once": once})
+    finally:
+        os.close(source)
+    assert [answer["done"] for answer in answers if "done" in answer] == [2, 0]
+    assert [answer["member"] for answer in answers if "member" in answer] in ([0, 2], [2, 0])
+    assert [answer["passed"] for answer in answers if "passed" in answer] == ([len(data) - 200] if once else [])
+    assert [(bench.target / name).read_bytes() for name in ("out/a", "out/c")] == [IMAGE, IMAGE]
