@@ -215,7 +215,7 @@ def test_a_folder_with_another_training_is_left_alone(
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageFault, match="is there and holds no training"):
-        run_folder.RunFolder(tmp_path).begin({})
+        run_folder.RunFolder(tmp_path).demand({})
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LIMIT
+from conftest import LIMIT, Done
 from with_torch import FAST, SPLIT, Bench, bench, checkpoint, learnable_files, torch
 
 __all__ = ["bench", "learnable_files"]
@@ -202,20 +202,41 @@ def test_methods_with_image_prompts_run_on_an_image_to_image_database(bench: Ben
     assert tuple(made["0.weight"].shape) == ((96, 192) if method == "fr" else (48, 96))
 
 
-def test_two_processes_train_together_and_the_first_alone_writes(bench: Bench) -> None:
+def together(bench: Bench, *words: object, preludes: tuple[str, str] = ("", "")) -> list[Done]:
+    """One command as two processes, as torchrun starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    words = ("train", *WORDS[:-1], 2, *FAST, "-o", "two")
-    ranks = [bench.start(*words, env=together | {"RANK": str(r), "LOCAL_RANK": str(r)}) for r in range(2)]
-    ended = [process.communicate(timeout=LIMIT) for process in ranks]
-    assert [process.returncode for process in ranks] == [0, 0], ended
-    (out, err), (silent, _) = ended
-    assert out.startswith("nr-tiny\tquality\t")
-    assert "epoch 2 of 2" in err
-    assert silent == ""
+        port = str(free.getsockname()[1])
+    started = []
+    for rank, prelude in enumerate(preludes):
+        env = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+        env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        started.append(bench.start("train", *words, *FAST, env=env, prelude=prelude))
+    ended = [process.communicate(timeout=LIMIT) for process in started]
+    return [Done(process.returncode, *streams) for process, streams in zip(started, ended, strict=True)]
+
+
+def test_two_processes_train_together_and_the_first_alone_writes(bench: Bench) -> None:
+    first, second = together(bench, *WORDS[:-1], 2, "-o", "two")
+    assert (first.code, second.code) == (0, 0), (first, second)
+    assert first.out.startswith("nr-tiny\tquality\t")
+    assert "epoch 2 of 2" in first.err
+    assert (second.out, "epoch" in second.err) == ("", False)
     config = json.loads((bench.work / "two/config.json").read_text())
     assert config["processes"] == 2
     assert len(numbers(bench.work / "two/predictions.csv")) == 40
     assert len(numbers(bench.work / "two/curve.csv")) == 2
+
+
+def test_what_is_refused_is_refused_by_every_process(bench: Bench, trained: dict[str, Any]) -> None:
+    for done in together(bench, *WORDS, "-o", "run"):
+        assert done.code == 2
+        assert "another processes: 1, not 2" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_a_process_whose_other_half_is_killed_says_so(bench: Bench) -> None:
+    killed = STOPPED.format(at=3, number=int(signal.SIGKILL))
+    first, second = together(bench, *WORDS, "-o", "half", preludes=("", killed))
+    assert second.code == -9
+    assert (first.code, "another process of this run has ended" in first.err) == (6, True), first.err

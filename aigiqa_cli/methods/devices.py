@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, distributed
 
-from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.errors import TemporaryFault, UsageFault
 from aigiqa_cli.methods import memory
 from aigiqa_cli.methods.backbones import Backbone
 from aigiqa_cli.methods.memory import Footprint
@@ -115,7 +115,7 @@ def machine(word: str, amp: bool | None, settings: Mapping[str, str] = os.enviro
 
 @contextmanager
 def joined(one: Machine) -> Iterator[Machine]:
-    """Together with the other processes of this run, if there are any."""
+    """Together with the other processes of this run, if there are any. Raises TemporaryFault when one has ended."""
     if one.gpu:
         torch.cuda.set_device(one.device)
     if one.world == 1:
@@ -124,6 +124,13 @@ def joined(one: Machine) -> Iterator[Machine]:
     distributed.init_process_group("nccl" if one.gpu else "gloo", rank=one.rank, world_size=one.world)
     try:
         yield one
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        raise TemporaryFault(
+            f"another process of this run has ended: {str(error).splitlines()[0]}",
+            hint="see what that one says; the same command goes on",
+        ) from error
     finally:
         distributed.destroy_process_group()
 

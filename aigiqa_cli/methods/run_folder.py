@@ -50,17 +50,17 @@ class RunFolder:
     def predictions(self) -> Path:
         return self.path / "predictions.csv"
 
-    def begin(self, config: Mapping[str, Any]) -> None:
-        """Make the folder, or go on in one of the same settings.
-
-        Raises UsageFault for a folder that holds something else, or a training with other settings.
-        """
+    def demand(self, config: Mapping[str, Any]) -> None:
+        """Raises UsageFault for a folder that holds something else, or a training with other settings."""
         if self.config.is_file():
             self._demand_same(config)
         elif self.path.exists() and (not self.path.is_dir() or self._holds_something()):
             raise UsageFault(
                 f"{self.path} is there and holds no training", hint="choose a new folder with -o", phase="PLAN"
             )
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Make the folder, or go on in it."""
         with machine_faults(f"making {self.path}", phase="PLAN", place=self.path.parent):
             self.path.mkdir(parents=True, exist_ok=True)
         self.write_json("config.json", config)

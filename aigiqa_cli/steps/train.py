@@ -103,6 +103,7 @@ def _trained(
         "effort": asdict(effort),
         "versions": {"aigiqa": __version__} | versions(),
     }
+    folder.demand(config)  # by every process: one that waits for another that has ended would tell of nothing else
     if one.leads:
         folder.begin(config)
     one.wait()
