@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import secrets
 import shutil
 import stat
 import struct
@@ -22,6 +23,7 @@ from typing import BinaryIO
 PASSED = getattr(os, "O_PATH", os.O_RDONLY)  # enough to work in a folder, also in one that may not be listed
 _STEP = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMELESS = getattr(os, "O_TMPFILE", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # <linux/falloc.h>
 _OPENAT2, _RESOLVE_NO_SYMLINKS = 437, 4  # <asm/unistd.h> of every architecture, <linux/openat2.h>
@@ -106,6 +108,22 @@ def open_file(path: Path, flags: int, mode: int = 0o600) -> int:
 def new_file(path: Path, mode: int = 0o666) -> BinaryIO:
     """A stream into a file that was not there before."""
     return open(open_file(path, _NEW, mode), "wb")
+
+
+def unnamed(folder: Path) -> BinaryIO:
+    """A file of this folder without a name, to be written and read; it is gone when it is closed."""
+    with opened(folder) as handle, named_in(folder):
+        return open(_unnamed(handle), "w+b")
+
+
+def _unnamed(folder: int) -> int:
+    if _NAMELESS:
+        with suppress(OSError):  # not every file system has them
+            return os.open(".", _NAMELESS | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    name = f".{secrets.token_hex(8)}.tmp"
+    found = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=folder)
+    os.unlink(name, dir_fd=folder)
+    return found
 
 
 def make(path: Path, mode: int = 0o777, *, exist_ok: bool = False) -> None:

@@ -299,3 +299,30 @@ def test_an_error_that_names_nothing_stays_as_it_is(place: Path) -> None:
     with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught, folders.named_in(place):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     assert caught.value.filename is None
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool) -> None:
+    if not nameless:
+        monkeypatch.setattr(folders, "_NAMELESS", 0)
+    with folders.unnamed(tmp_path) as stream:
+        assert list(tmp_path.iterdir()) == []
+        stream.write(b"what is read again")
+        stream.flush()
+        assert os.pread(stream.fileno(), 4, 0) == b"what"
+        assert os.fstat(stream.fileno()).st_nlink == 0
+
+
+@pytest.mark.parametrize("flag", [os.O_DIRECTORY, 0])
+def test_S17_a_file_without_a_name_is_not_made_behind_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: int
+) -> None:
+    """Also where the file system has no files without a name: it would have one for a moment."""
+    (tmp_path / "away").mkdir()
+    (tmp_path / "link").symlink_to("away")
+    monkeypatch.setattr(folders, "_NAMELESS", flag)  # not writable as a folder is: as if there were none
+    with pytest.raises(OSError, match="symbolic links"):
+        folders.unnamed(tmp_path / "link")
+    assert list((tmp_path / "away").iterdir()) == []
+    with folders.unnamed(tmp_path / "away") as stream:
+        assert os.fstat(stream.fileno()).st_nlink == 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from aigiqa_cli import folders
 from aigiqa_cli.archives import Archive
 from aigiqa_cli.archives.contract import Member
 from aigiqa_cli.errors import MachineFault, RefusedInput
@@ -43,7 +43,7 @@ class ArchiveArriving(Archive):
     ) -> None:
         self.length, self._on_loss, self._once = length, on_loss, once
         self._given_up = False
-        self._tail = tempfile.TemporaryFile(dir=target)  # noqa: SIM115 - open as long as the archive is
+        self._tail = folders.unnamed(target)
         self._tail.write(tail)
         self._tail.flush()
         super().__init__(path, "zip arriving", target, name)

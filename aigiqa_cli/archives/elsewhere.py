@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from aigiqa_cli import folders
 from aigiqa_cli.archives import Archive
 from aigiqa_cli.errors import RefusedInput
 
@@ -34,7 +34,7 @@ class ArchiveElsewhere(Archive):
         self._bring = bring
         self._place = 0  # where the next part goes in the local file
         self._asked = 0
-        self._parts = tempfile.TemporaryFile(dir=target)  # noqa: SIM115 - open as long as the archive is
+        self._parts = folders.unnamed(target)
         super().__init__(Path(f"/dev/fd/{self._parts.fileno()}"), "zip in parts", target, name)
 
     def close(self) -> None:
