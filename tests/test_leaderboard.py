@@ -271,6 +271,35 @@ def test_a_reproduced_result_stands_below_the_published_ones_of_its_split(
     assert run("leaderboard", "demo", "--add", mine, code=0).out.splitlines()[2].split("\t")[1] == "model 0.4"
 
 
+@pytest.mark.parametrize("kind", ["printed by train", "result.json"])
+@pytest.mark.parametrize("protocol", ["authors", "honest"])
+def test_a_training_is_added_with_how_its_epoch_was_chosen(
+    run: Command, tmp_path: Path, kind: str, protocol: str
+) -> None:
+    run("fetch", "demo", code=0)
+    mine = evaluation(run, tmp_path, 0.4, "-s", "authors", "-d", "quality")
+    found = json.loads(mine.read_text())
+    if kind == "result.json":
+        content = {"best": {}, "evaluation": found["data"], "protocol": protocol}
+    else:
+        config = {"settings": {"protocol": protocol}}
+        content = found | {"command": "train", "data": {"evaluation": found["data"], "config": config}}
+    mine.write_text(json.dumps(content))
+    (row,) = everything(run("leaderboard", "demo", "--add", mine, "--json", code=0).json()["data"])
+    assert row["method"] == "model 0.4"
+    assert ("best epoch chosen on the test part" in row["note"]) is (protocol == "authors")
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"command": "train"}, {"command": "train", "data": {"evaluation": {}}}, {"evaluation": 1}]
+)
+def test_what_is_no_evaluation_of_a_training(run: Command, tmp_path: Path, content: dict[str, object]) -> None:
+    run("fetch", "demo", code=0)
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(content))
+    assert "other.json is no evaluation" in run("leaderboard", "demo", "--add", path, code=5).err
+
+
 def test_what_is_shown_can_be_chosen(
     run: Command, tmp_path: Path, manifests: Callable[[str, str], Path], built_in
 ) -> None:

@@ -286,3 +286,17 @@ def test_a_metric_that_fails_on_every_image_ends_at_once(run: Command) -> None:
     done = run("score", folder, "-m", "mine:score", "--batch", "2", "--allow-missing", code=5)
     assert "mine:score failed on 0.png … 1.png (2 images): nan is no finite number" in done.err
     assert (run.work / "calls").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        (name, False)
+        for name in ("OPENAI_KEY", "MY_KEY", "KEYS", "DB_PASS", "PASSPHRASE", "GH_PAT", "HF_AUTH", "X_PASSWD")
+    ]
+    + [(name, True) for name in ("PATH", "SSH_AUTH_SOCK", "KEYBOARD", "COMPASS", "MONKEY", "PASSENGER", "CUDA_PATH")],
+)
+def test_K_names_of_secrets(name: str, given: bool) -> None:
+    """Of `--command`: what programs get of the environment."""
+    assert (name in programs._environment({name: "value", "HOME": "/home"}, ())) is given
+    assert name in programs._environment({name: "value"}, (name,))

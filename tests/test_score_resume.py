@@ -248,3 +248,18 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     assert second.path.exists()
     first.close()
     second.close()
+
+
+def test_an_answer_in_json_that_reached_nobody_leaves_the_scores(run: Command) -> None:
+    folder = run.work / "five"
+    broken_off(run, folder)
+    with open("/dev/full", "w") as full:
+        process = run.start(
+            "score", folder, "-m", "mine:score", "--batch", "1", "--json", env={"STOP": "none"}, stdout=full
+        )
+        assert process.wait(timeout=60) == 7
+    assert process.stderr is not None
+    process.stderr.close()
+    (run.work / "log").unlink()
+    assert again(run, folder) == "", "all five are kept, for nobody has seen them"
+    assert not list((run.root / ".aigiqa" / "scores").iterdir()), "and now they have been"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class Answer:
     """The result of a command: data for machines, `show` for people, findings, and per-database outcomes.
 
     `strict`: one fault is a fault of the whole (status error, never partial). `silent`: another process answers.
+    `given` is called once the answer has left this process, and not where its reader has gone.
     """
 
     data: Any = None
@@ -97,6 +99,7 @@ class Answer:
     partial: bool = False
     strict: bool = False
     silent: bool = False
+    given: Callable[[], None] = lambda: None
 
 
 class Desk:
@@ -233,6 +236,8 @@ def deliver(desk: Desk, answer: Answer) -> None:
         answer.show(desk.terminal)
         for fault in faults:
             explain(desk.terminal, fault)
+    sys.stdout.flush()
+    answer.given()
     if code:
         raise typer.Exit(code)
 

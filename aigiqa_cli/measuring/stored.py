@@ -1,4 +1,5 @@
-"""Evaluations that were kept as files: what `aigiqa evaluate --json` printed."""
+"""Evaluations that were kept as files: what `aigiqa evaluate --json` or `aigiqa train --json` printed, or the
+`result.json` of a run folder."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _SHAPE: dict[str, type | tuple[type, ...]] = {
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """The `data` of what `aigiqa evaluate --json` printed. Raises RefusedInput for anything else."""
+    """The `data` of `aigiqa evaluate --json`; of a training with the `protocol` by which its epoch was chosen, too.
+    Raises RefusedInput for anything else."""
     try:
         with path.open("rb") as stream:
             text = stream.read(MAX_BYTES + 1)
@@ -31,12 +33,28 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         content = json.loads(text, parse_constant=_no_number) if len(text) <= MAX_BYTES else None
     except (ValueError, RecursionError):
         content = None
-    data = content.get("data") if isinstance(content, dict) else None
-    if not (isinstance(data, dict) and content and content.get("command") == "evaluate" and _is_evaluation(data)):
+    data = _evaluation(content) if isinstance(content, dict) else None
+    if data is None:
         raise RefusedInput(
             f"{path.name} is no evaluation", hint="aigiqa evaluate DB PREDICTIONS --json > FILE", phase="PLAN"
         )
     return data
+
+
+def _evaluation(content: dict[str, Any]) -> dict[str, Any] | None:
+    """What is one, wherever it stands."""
+    command, data = content.get("command"), content.get("data")
+    if command == "evaluate":
+        return data if isinstance(data, dict) and _is_evaluation(data) else None
+    training = data if command == "train" else content
+    if not isinstance(training, dict):
+        return None
+    found, config = training.get("evaluation"), training.get("config")
+    if not (isinstance(found, dict) and _is_evaluation(found)):
+        return None
+    settings = config.get("settings") if isinstance(config, dict) else None
+    told = settings.get("protocol") if isinstance(settings, dict) else ""
+    return found | {"protocol": training.get("protocol") or told}
 
 
 def _no_number(word: str) -> None:

@@ -99,7 +99,7 @@ def failed(metric: str, items: Sequence[Item], why: str, hint: str = "") -> Refu
         f"{metric} failed on {span(names)}: {why}",
         hint=hint or "correct the metric; the same command goes on with what is not scored yet",
         phase="SCORE",
-        findings=[Finding("", name, why, "a score", "") for name in names[:MAX_LISTED]],
+        findings=[Finding("", name, "no score", "a score", "") for name in names[:MAX_LISTED]],
     )
 
 

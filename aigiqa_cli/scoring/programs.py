@@ -34,7 +34,10 @@ from aigiqa_cli.scoring.contract import NEITHER, About, Item, Score, failed, jud
 PATHS = ("{}", "{path}")
 _PLACEHOLDER = re.compile(r"\{(?:path|prompt|reference)?\}")
 _SCRIPT = re.compile(r"\.(?:py|sh|bash|pl|rb|js|r|jl|lua|m)$", re.IGNORECASE)
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|COOKIE", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|COOKIE|(?:API|ACCESS|PRIVATE)_?KEY|(?:^|_)(?:KEYS?|PASS|PAT|AUTH)$",
+    re.IGNORECASE,
+)
 _TOLD = 5  # lines of the program's standard error
 _LONGEST = 2000  # bytes of it
 

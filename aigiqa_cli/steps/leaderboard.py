@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Result as Published
 
 UNSTATED = "not stated"
+NOTE_OF_AUTHORS = "PLCC after the fit; best epoch chosen on the test part"
 ALONE = "no other result here was measured in this way"
 ALONE_OWN = "no other result here has this split, selection and fit; published ones do not state their fit"
 BESIDE = "on the split of published results, which do not state their fit: beside them, not ranked with them"
@@ -229,7 +230,7 @@ def _own(path: Path, database: str, here: Opened | None) -> list[Entry]:
                 result["srcc"],
                 result["plcc_logistic"],
                 result["krcc"],
-                "PLCC after the fit",
+                NOTE_OF_AUTHORS if data.get("protocol") == "authors" else "PLCC after the fit",
                 said,
                 path.name,
                 result["leak"] or "",

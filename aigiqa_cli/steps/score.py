@@ -119,7 +119,8 @@ class Scored:
 
     def finish(self) -> None:
         for ledger in self.ledgers:
-            ledger.discard()
+            ledger.discard()  # before it is closed: who waits for its lock begins a new one
+            ledger.close()
 
 
 def score(context: Context, word: str, request: Request) -> Scored:
@@ -150,9 +151,10 @@ def score(context: Context, word: str, request: Request) -> Scored:
             measured[column] = run(metric, items, ledgers[-1], request.batch, context.reporter)
             if not request.allow_missing:
                 refuse_gaps(column, measured[column])
-    finally:
+    except BaseException:
         for ledger in ledgers:
             ledger.close()
+        raise
     about = {column: metric.about for column, metric in metrics.items()}
     done = Scored(source, database, request, tuple(items), tuple(absent), about, measured, tuple(ledgers))
     if request.target is not None:

@@ -88,7 +88,9 @@ class ScoreLedger:
         folders.remove(self.path, missing_ok=True)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
     def _opened(self) -> int:
         """An open, locked file; one that its last holder removed meanwhile is made anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -86,16 +86,13 @@ def score(
     request = Request(wanted, where, split, batch, target, allow_missing, fresh)
     with stdout_aside():
         done = score_images(desk.context, source, request)
-    if desk.options.json:
-        done.finish()
-    return Answer(done.as_json(), lambda terminal: _show(terminal, done), partial=any(_gaps(done)))
+    show = functools.partial(_show, done=done)
+    return Answer(done.as_json(), show, partial=any(_gaps(done)), given=done.finish)
 
 
 def _show(terminal: Terminal, done: Scored) -> None:
     if done.request.target is None:
         terminal.raw(done.to_csv())
-        sys.stdout.flush()
-        done.finish()  # and not before: a reader who has gone got nothing
     else:
         terminal.line(done.request.target)
     for note in done.notes():
