@@ -52,7 +52,7 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "tree": tree.rows,
     "peers": peers.rows,
 }
-NEED_ARCHIVE = {"import", "verify"}
+NEED_ARCHIVE = {"import", "verify", "fetch", "part"}
 ONLY_BY_NAME = {"tree", "peers", "million"}
 VERSIONS = {"unzip": ("unzip", "-v"), "sha256sum": ("sha256sum", "--version"), "hf": ("hf", "--version")}
 
