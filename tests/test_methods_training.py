@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 from conftest import LIMIT, Done
-from with_torch import FAST, SPLIT, Bench, bench, checkpoint, learnable_files, torch
+from with_torch import (
+    BACKBONES,
+    FAST,
+    SPLIT,
+    Bench,
+    bench,
+    checkpoint,
+    devices,
+    learnable_files,
+    model,
+    settings,
+    torch,
+    training,
+)
 
 __all__ = ["bench", "learnable_files"]
 
@@ -133,6 +146,31 @@ def test_a_run_that_was_stopped_in_the_middle_of_an_epoch_ends_as_one_that_was_n
     assert files(folder) == files(bench.work / "run")
 
 
+def test_moments_come_back_in_the_layout_of_their_parameters(tmp_path: Path) -> None:
+    """With channels last, as on a GPU, where the fused kernel of Adam refuses moments with other strides."""
+
+    def made() -> tuple[Any, Any]:
+        scorer = model.Scorer("nr", BACKBONES["tiny"]).to(memory_format=torch.channels_last)
+        chosen = settings.Settings("nr", "any", "quality", "any", "tiny")
+        return scorer, training.optimiser(scorer, chosen, devices.Machine(torch.device("cpu")))
+
+    scorer, adam = made()
+    scorer(torch.rand(4, 3, 32, 32)).sum().backward()
+    adam.step()
+    checkpoint.save(tmp_path / "last.safetensors", scorer, {"settings": {}}, adam)
+    _, other = made()
+    checkpoint.restore(other, checkpoint.opened(tmp_path / "last.safetensors").tensors(checkpoint.OPTIMISER))
+    pairs = zip(other.param_groups[0]["params"], adam.param_groups[0]["params"], strict=True)
+    last = 0
+    for parameter, (state, before) in ((one, (other.state[one], adam.state[its])) for one, its in pairs):
+        last += not parameter.is_contiguous()
+        assert state["step"] == 1
+        for name in ("exp_avg", "exp_avg_sq"):
+            assert state[name].stride() == parameter.stride()
+            assert torch.equal(state[name], before[name])
+    assert last, "some of them are not laid out as the file has them"
+
+
 def test_a_finished_run_answers_again_without_training(bench: Bench, trained: dict[str, Any]) -> None:
     before = (bench.work / "run/last.safetensors").stat().st_mtime_ns
     again = bench.train(*WORDS, "-o", "run", "--json").json()["data"]
@@ -226,6 +264,13 @@ def test_two_processes_train_together_and_the_first_alone_writes(bench: Bench) -
     assert config["processes"] == 2
     assert len(numbers(bench.work / "two/predictions.csv")) == 40
     assert len(numbers(bench.work / "two/curve.csv")) == 2
+
+
+def test_what_two_processes_choose_by_is_what_their_checkpoint_gives(bench: Bench) -> None:
+    """BatchNorm's running statistics are those of the images of one process, and only the first's are kept."""
+    first, _ = together(bench, *WORDS[:-1], 2, "--protocol", "authors", "-o", "both", "--json")
+    data = first.expect(0).json()["data"]
+    assert data["evaluation"]["results"][0]["srcc"] == pytest.approx(data["best"]["srcc"], abs=1e-9)
 
 
 def test_what_is_refused_is_refused_by_every_process(bench: Bench, trained: dict[str, Any]) -> None:

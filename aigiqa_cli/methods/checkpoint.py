@@ -83,11 +83,18 @@ def opened(path: Path) -> Checkpoint:
 
 def restore(optimiser: torch.optim.Optimizer, found: Mapping[str, Tensor]) -> None:
     """The moments of Adam as they were; `found` are the tensors of `last` without their prefix."""
+    parameters = [one for group in optimiser.param_groups for one in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in found.items():
         number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = tensor
+        state.setdefault(int(number), {})[name] = _laid_out(tensor, parameters[int(number)])
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """A moment with the strides of its parameter, which the file does not keep and Adam in one kernel demands; the
+    count of steps as it is."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 
 def _refused(path: Path, problem: str) -> RefusedInput:

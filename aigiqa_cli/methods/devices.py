@@ -7,7 +7,7 @@ each and says by environment variables which it is (RANK, WORLD_SIZE, LOCAL_RANK
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -89,6 +89,12 @@ class Machine:
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
         distributed.all_reduce(total)
         return [float(value) for value in total]
+
+    def alike(self, tensors: Iterable[Tensor]) -> None:
+        """Those of the first process become those of every process."""
+        if self.world > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
 
     def wait(self) -> None:
         """Until every process is here."""
