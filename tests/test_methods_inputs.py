@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command
+from conftest import LIMIT, Command
 from with_torch import (
     BACKBONES,
+    FAST,
     SPLIT,
     Bench,
     bench,
@@ -31,6 +33,7 @@ from with_torch import (
     sides,
     small,
     torch,
+    training,
     weights,
 )
 
@@ -40,6 +43,7 @@ from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.methods import libraries, published
 from aigiqa_cli.partitions.opened import opened
 from aigiqa_cli.reporting import Silent
+from aigiqa_cli.steps.train import train as train_step
 from aigiqa_cli.store import Root
 
 __all__ = ["bench", "learnable_files"]
@@ -219,6 +223,104 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.fixture
+def again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The training of `trained` in this process: `again(folder, epochs=1, seed=…)`."""
+    monkeypatch.chdir(bench.work)
+
+    def train(folder: Path, epochs: int = 1, **wished: Any) -> Any:
+        words: dict[str, Any] = {"backbone": "tiny", "weights": "none"} | wished
+        chosen = settings.Settings("nr", "learnable", "quality", SPLIT, **words)
+        context = a_context(bench.root, Catalogue(bench.environment))
+        return train_step(context, chosen, settings.Effort(epochs), folder)
+
+    return train
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_checkpoint_of_another_training_is_not_taken_up(
+    again: Callable[..., Any], trained: Path, tmp_path: Path, name: str
+) -> None:
+    """Of the same network, put into the folder of this one; before anything is written or trained."""
+    folder = tmp_path / "mixed"
+    shutil.copytree(trained, folder)
+    found = checkpoint.opened(folder / f"{name}.safetensors")
+    other = found.about | {"settings": found.about["settings"] | {"seed": 9}}
+    checkpoint.save(found.path, found.scorer(), other)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UsageFault, match=f"{name}.safetensors holds a training with another seed: 9, not 1"):
+        again(folder, epochs=2)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_an_older_end_left_is_gone_while_a_run_goes_on(
+    again: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "longer"
+    shutil.copytree(trained, folder)
+    names = {path.name for path in folder.iterdir()}
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        again(folder)
+    assert {path.name for path in folder.iterdir()} == names, "nothing is to be done: they are of this config"
+    with pytest.raises(KeyboardInterrupt):
+        again(folder, epochs=2)
+    assert {path.name for path in folder.iterdir()} == names - {"predictions.csv", "result.json"}
+
+
+TOO_LARGE = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+"""
+
+
+def test_what_a_kill_in_saving_leaves_is_cleared_away(bench: Bench, trained: Path) -> None:
+    """Checkpoints are whole networks: a few such kills would fill the disk."""
+    folder = bench.work / "cut"
+    words = ("train", "nr", "learnable", *QUALITY, *FAST, "-o", "cut")
+    with bench.start(*words, prelude=TOO_LARGE) as run:
+        run.communicate(timeout=LIMIT)
+    assert run.returncode == -signal.SIGXFSZ
+    left = {path.name for path in folder.iterdir()} - {"config.json", ".lock"}
+    assert len(left) == 2, left
+    (folder / "notes.part").write_text("mine")
+    (folder / ".last.safetensors.0123456789ab.part").write_text("of the other one")
+    bench(*words, code=0)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in trained.iterdir()} | {"notes.part"}
+
+
+def test_a_kill_before_the_first_file_leaves_a_folder_that_can_be_used(tmp_path: Path) -> None:
+    folder = run_folder.RunFolder(tmp_path)
+    (tmp_path / ".config.json.0123456789ab.part").write_text("{")
+    folder.demand({"settings": {}})
+    folder.begin({"settings": {}})
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_folder_that_is_refused_is_refused_before_weights_are_fetched(
+    bench: Bench, again: Callable[..., Any], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(*_: Any) -> None:
+        raise AssertionError("weights were fetched for nothing")
+
+    monkeypatch.setattr(weights, "begin", fetched)
+    with pytest.raises(UsageFault, match="another weights: none, not hub"):
+        again(trained, weights="hub")
+    foreign = bench.work / "foreign"
+    foreign.mkdir()
+    (foreign / "notes.txt").write_text("mine")
+    with pytest.raises(UsageFault, match="is there and holds no training"):
+        again(foreign, weights="hub")
+    done = bench.train("nr", "learnable", *QUALITY, "-o", "foreign", code=2)
+    assert "foreign is there and holds no training" in done.err
+    assert [path.name for path in foreign.iterdir()] == ["notes.txt"], "not even a lock"
+
+
 def test_two_commands_do_not_train_into_one_folder(tmp_path: Path) -> None:
     folder = run_folder.RunFolder(tmp_path / "run")
     with folder.held(), pytest.raises(TemporaryFault, match="another aigiqa trains into"), folder.held():
@@ -243,7 +345,7 @@ def test_a_checkpoint_with_tensors_of_another_network_is_refused(tmp_path: Path)
     path = tmp_path / "best.safetensors"
     about = {"settings": settings.Settings("nr", "any", "quality", "any", "resnet18", crop=64).as_json()}
     checkpoint.save(path, model.Scorer("nr", BACKBONES["tiny"]), about)
-    with pytest.raises(RefusedInput, match="does not hold what it says"):
+    with pytest.raises(RefusedInput, match="holds tensors of another network than it says"):
         checkpoint.opened(path).scorer()
 
 

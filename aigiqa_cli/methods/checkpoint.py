@@ -24,6 +24,7 @@ from aigiqa_cli.methods.model import Scorer
 
 FORM = "aigiqa-checkpoint-1"
 MODEL, OPTIMISER = "model.", "optimiser."
+_MOST = 200  # letters of a list of tensors
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,11 @@ class Checkpoint:
     def fill(self, scorer: nn.Module) -> None:
         try:
             scorer.load_state_dict(self.tensors(MODEL))
-        except (RuntimeError, SafetensorError) as error:
-            raise _refused(self.path, f"does not hold what it says: {str(error).splitlines()[0]}") from error
+        except RuntimeError as error:  # its first line says no more than that
+            first = (str(error).splitlines()[1:] or [""])[0].strip()
+            raise _refused(self.path, f"holds tensors of another network than it says: {first[:_MOST]}") from error
+        except SafetensorError as error:
+            raise _refused(self.path, f"cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def save(

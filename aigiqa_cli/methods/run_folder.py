@@ -16,6 +16,7 @@ import fcntl
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +27,14 @@ from aigiqa_cli.errors import RefusedInput, TemporaryFault, UsageFault
 from aigiqa_cli.exports.whole import whole_target
 from aigiqa_cli.machine import machine_faults
 
-BEST = "best.safetensors"
+BEST, LAST = "best.safetensors", "last.safetensors"
+CONFIG, CURVE, PREDICTIONS, RESULT = "config.json", "curve.csv", "predictions.csv", "result.json"
 FREE = ("versions", "effort")  # what may differ when a run goes on
+WEIGHTS = "weights"  # of a config: not known before they are here
+_PARTS = re.compile(  # of a file of ours that was being written: see `exports.whole`
+    rf"\.({'|'.join(map(re.escape, (BEST, LAST, CONFIG, CURVE, PREDICTIONS, RESULT)))})\.[0-9a-f]{{12}}\.part"
+)
+_OF_SAFETENSORS = re.compile(r"\.tmp[A-Za-z0-9]{6}")  # it writes such a file beside the one that it is told
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        return self.path / "config.json"
+        return self.path / CONFIG
 
     @property
     def best(self) -> Path:
@@ -44,37 +51,53 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        return self.path / "last.safetensors"
+        return self.path / LAST
 
     @property
     def predictions(self) -> Path:
-        return self.path / "predictions.csv"
+        return self.path / PREDICTIONS
 
-    def demand(self, config: Mapping[str, Any]) -> None:
-        """Raises UsageFault for a folder that holds something else, or a training with other settings."""
-        if self.config.is_file():
-            self._demand_same(config)
-        elif self.path.exists() and (not self.path.is_dir() or self._holds_something()):
+    def demand_ours(self) -> None:
+        """Raises UsageFault for a folder that holds something else than a training."""
+        if self.config.is_file() or not self.path.exists():
+            return
+        if not self.path.is_dir() or self._holds_something():
             raise UsageFault(
                 f"{self.path} is there and holds no training", hint="choose a new folder with -o", phase="PLAN"
             )
 
-    def begin(self, config: Mapping[str, Any]) -> None:
-        """Make the folder, or go on in it."""
+    def demand(self, config: Mapping[str, Any]) -> None:
+        """Raises UsageFault for a folder that holds something else, or a training with other settings. A config without
+        WEIGHTS is compared in the rest."""
+        self.demand_ours()
+        if self.config.is_file():
+            self._demand_same(self.path, self.read_config(), config)
+
+    def demand_of_it(self, path: Path, about: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Raises UsageFault for a checkpoint of another training, which somebody has put here."""
+        self._demand_same(path, {key: told for key, told in about.items() if key in config}, config)
+
+    def begin(self, config: Mapping[str, Any], *, finished: bool = False) -> None:
+        """Make the folder, or go on in it. What a killed run has left is removed, and unless it is `finished` what an
+        older end of it has: predictions and result are of this config."""
         with machine_faults(f"making {self.path}", phase="PLAN", place=self.path.parent):
             self.path.mkdir(parents=True, exist_ok=True)
-        self.write_json("config.json", config)
+            for path in list(self.path.iterdir()):
+                left = _PARTS.fullmatch(path.name) or _OF_SAFETENSORS.fullmatch(path.name)
+                if left or (path.name in (PREDICTIONS, RESULT) and not finished):
+                    path.unlink(missing_ok=True)
+        self.write_json(CONFIG, config)
 
     def _holds_something(self) -> bool:
-        return any(path.name != ".lock" and not path.name.endswith(".part") for path in self.path.iterdir())
+        return any(path.name != ".lock" and not _PARTS.fullmatch(path.name) for path in self.path.iterdir())
 
-    def _demand_same(self, config: Mapping[str, Any]) -> None:
-        there = self.read_config()
+    def _demand_same(self, path: Path, there: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        free = FREE if WEIGHTS in config else (*FREE, WEIGHTS)
         for key in dict.fromkeys(("settings", *there, *config)):
-            if key not in FREE and there.get(key) != config.get(key):
+            if key not in free and there.get(key) != config.get(key):
                 name, was, now = _difference(key, there.get(key), config.get(key))
                 raise UsageFault(
-                    f"{self.path} holds a training with another {name}: {was}, not {now}",
+                    f"{path} holds a training with another {name}: {was}, not {now}",
                     hint="the command that began it goes on; another training needs another folder: -o",
                     phase="PLAN",
                 )
@@ -92,7 +115,8 @@ class RunFolder:
     @contextmanager
     def held(self, rank: int = 0) -> Iterator[None]:
         """Two commands do not train into one folder; of the processes of one command the first holds it. Raises
-        TemporaryFault while another one does."""
+        TemporaryFault while another one does, UsageFault for a folder that holds something else."""
+        self.demand_ours()  # before a lock is put there
         if rank:
             yield
             return
@@ -117,7 +141,7 @@ class RunFolder:
         self.write(self.path / name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
     def write_curve(self, course: Sequence[Mapping[str, Any]]) -> None:
-        self.write(self.path / "curve.csv", table(course[0], (one.values() for one in course)))
+        self.write(self.path / CURVE, table(course[0], (one.values() for one in course)))
 
     def write(self, path: Path, data: bytes) -> None:
         """Replace a file of the folder."""

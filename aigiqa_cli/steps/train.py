@@ -10,7 +10,7 @@ from aigiqa_cli import __version__
 from aigiqa_cli.context import Context
 from aigiqa_cli.methods import memory
 from aigiqa_cli.methods.libraries import demand_libraries, versions
-from aigiqa_cli.methods.run_folder import RunFolder, table
+from aigiqa_cli.methods.run_folder import RESULT, WEIGHTS, RunFolder, table
 from aigiqa_cli.methods.settings import AUTHORS, TEST_BATCH, Effort, Settings, device_named
 from aigiqa_cli.methods.sides import Sides, sides
 from aigiqa_cli.partitions.opened import opened
@@ -49,7 +49,7 @@ class Trained:
 
     def write_result(self, evaluation: dict[str, Any]) -> None:
         """What evaluate says of the predictions, beside them."""
-        self.folder.write_json("result.json", {"best": self.best, "evaluation": evaluation})
+        self.folder.write_json(RESULT, {"best": self.best, "evaluation": evaluation})
 
 
 def train(context: Context, settings: Settings, effort: Effort, output: Path) -> Trained:
@@ -92,20 +92,22 @@ def _trained(
 
     paired = settings.method != "nr"
     memory.demand(footprint(settings.network), one.free(), settings.batch, pairs=paired, half=one.half is not None)
-    scorer, weights = _begun(context, settings, folder, one)
-    config = {
+    config: dict[str, Any] = {
         "settings": settings.as_json(),
         "index_sha256": index,
         "sides": made.about,
-        "weights": weights,
         "precision": one.precision,
         "processes": one.world,
         "effort": asdict(effort),
         "versions": {"aigiqa": __version__} | versions(),
     }
+    folder.demand(config)  # before weights are fetched for nothing
+    scorer, config[WEIGHTS] = _begun(context, settings, folder, one)
     folder.demand(config)  # by every process: one that waits for another that has ended would tell of nothing else
+    done = _epochs_done(folder, config)
+    one.wait()  # until all have looked
     if one.leads:
-        folder.begin(config)
+        folder.begin(config, finished=done >= effort.epochs)
     one.wait()
     workers = one.workers(effort.workers)
     images = [Images(side, settings.method, settings.network, settings.seed) for side in (made.train, made.choosing)]
@@ -122,6 +124,17 @@ def _trained(
         folder.write(folder.predictions, table(("image_id", f"{settings.method}-{settings.backbone}"), rows))
     best = _best(course, settings)
     return Trained(folder, config, best, course.as_json(), settings.dimension, made.evaluated, made.partial, one.leads)
+
+
+def _epochs_done(folder: RunFolder, config: dict[str, Any]) -> int:
+    """Whole epochs of this training in the folder. Raises UsageFault for checkpoints of another one, RefusedInput for
+    what is none."""
+    from aigiqa_cli.methods import checkpoint
+
+    there = {path: checkpoint.opened(path).about for path in (folder.last, folder.best) if path.is_file()}
+    for path, about in there.items():
+        folder.demand_of_it(path, about, config)
+    return len(there[folder.last]["course"]) if folder.last in there else 0
 
 
 def _begun(context: Context, settings: Settings, folder: RunFolder, one: Machine) -> tuple[Scorer, dict[str, Any]]:
