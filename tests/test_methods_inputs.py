@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import shutil
 import signal
 import subprocess
@@ -43,6 +42,8 @@ from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.methods import libraries, published
 from aigiqa_cli.partitions.opened import opened
 from aigiqa_cli.reporting import Silent
+from aigiqa_cli.steps.predict import Request
+from aigiqa_cli.steps.predict import predict as predict_step
 from aigiqa_cli.steps.train import train as train_step
 from aigiqa_cli.store import Root
 
@@ -131,6 +132,49 @@ def test_the_parts_of_a_split_with_val_are_taken_as_they_are(ready: Path, tmp_pa
     assert [len(side) for side in (made.train, made.choosing, made.held_out)] == [30, 15, 15]
     assert {one.image_id for one in made.choosing} == {n for p, n in enumerate(names) if parts[p % 4] == "val"}
     assert made.about["choosing"] == "the part val of the split"
+
+
+def rows_of(root: Path) -> list[dict[str, str]]:
+    with (root / "demo/index.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def written(path: Path, sides: dict[str, str]) -> str:
+    lines = [f"{name},{side}" for name, side in sides.items()]
+    path.write_text("\n".join(["image_id,split", *lines]) + "\n")
+    return str(path)
+
+
+def test_the_leak_that_is_told_is_that_of_the_images_that_are_used(ready: Path, tmp_path: Path) -> None:
+    """Image-to-image rows are divided by prompt (four, each with its own reference), of the others every second is held
+    out, so that they share all prompts."""
+    rows = rows_of(ready)
+    edits = [row for row in rows if row["task"] == "i2i"]
+    prompts = sorted({row["prompt_id"] for row in edits})
+    assert len(prompts) == 4
+    out = {row["image_id"] for row in edits if row["prompt_id"] in prompts[:2]}
+    out |= {row["image_id"] for number, row in enumerate(one for one in rows if one["task"] == "t2i") if number % 2}
+    split = written(tmp_path / "mixed.csv", {n: "test" if n in out else "train" for n in (r["image_id"] for r in rows)})
+    here = opened(Root(ready), "demo")
+    told = {}
+    for task in ("t2i", "i2i"):
+        wanted = settings.Settings("nr", "demo", "quality", split, protocol="authors", where=f"task = '{task}'")
+        made = sides.sides(Root(ready), here, wanted)
+        told[task] = made.about["leak"].partition(":")[0], any(", as far as --where" in note for note in made.notes)
+    assert told == {"t2i": ("leaky", True), "i2i": ("clean", False)}
+
+
+def test_too_few_held_out_images_are_told_before_anything_is_trained(ready: Path, tmp_path: Path) -> None:
+    """Four parameters of the logistic go through any four points: evaluate takes five."""
+    names = [row["image_id"] for row in rows_of(ready)]
+    for count in (4, 5):
+        split = written(tmp_path / f"{count}.csv", {n: "train" if p >= count else "test" for p, n in enumerate(names)})
+        if count == 4:
+            fault = refused(ready, split=split)
+            assert (type(fault), "5 are needed" in fault.message) == (UsageFault, True), fault.message
+        else:
+            wanted = settings.Settings("nr", "demo", "quality", split)
+            assert len(sides.sides(Root(ready), opened(Root(ready), "demo"), wanted).held_out) == 5
 
 
 def test_a_part_kept_back_shares_no_prompt_with_what_is_left(ready: Path) -> None:
@@ -572,7 +616,6 @@ def test_FR_predicts_nothing_without_references(bench: Bench, tmp_path: Path) ->
     ("words", "told"),
     [
         (("predict", "nowhere", "demo"), "there is no checkpoint nowhere"),
-        (("predict", "run", "demo", "--json"), "cannot be JSON as well"),
         (("predict", "run", ".", "--split", "authors"), "is a folder, which has no splits"),
         (("predict", "run", "demo", "--where", "mos_quality > 99"), "no image of demo is left"),
         (("predict", "run", "demo", "--split", "nothing"), "demo has no split called 'nothing' here"),
@@ -580,7 +623,29 @@ def test_FR_predicts_nothing_without_references(bench: Bench, tmp_path: Path) ->
 )
 def test_predictions_that_cannot_be_had(bench: Bench, trained: Path, words: tuple[str, ...], told: str) -> None:
     done = bench(*words, code=2)
-    assert told in (json.loads(done.out)["error"]["message"] if "--json" in words else done.err)
+    assert told in done.err
+
+
+def test_predictions_are_in_the_envelope_where_no_file_is_named(bench: Bench, trained: Path) -> None:
+    data = bench("predict", "run", "learnable", "--split", f"{SPLIT}:test", "--json", code=0).json()["data"]
+    with (trained / "predictions.csv").open(newline="", encoding="utf-8") as stream:
+        expected = [{"image_id": row["image_id"], "nr-tiny": float(row["nr-tiny"])} for row in csv.DictReader(stream)]
+    assert (data["path"], data["scores"]) == (None, expected)
+
+
+@pytest.mark.parametrize(
+    ("trained_in", "wished", "expected"),
+    [("bfloat16", None, "bfloat16"), ("float32", None, "float32"), ("bfloat16", False, "float32")],
+)
+def test_the_precision_is_that_of_the_training(
+    trained: Path, tmp_path: Path, ready: Path, trained_in: str, wished: bool | None, expected: str
+) -> None:
+    found = checkpoint.opened(trained / "best.safetensors")
+    checkpoint.save(tmp_path / "best.safetensors", found.scorer(), found.about | {"precision": trained_in})
+    (tmp_path / "one").mkdir()
+    shutil.copy(ready / "demo/images/atlas_normal_000.png", tmp_path / "one")
+    request = Request(device="cpu", amp=wished)
+    assert predict_step(a_context(ready), tmp_path, tmp_path / "one", request).precision == expected
 
 
 def test_the_commands_lend_no_torch_to_the_others(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import UsageFault
 from aigiqa_cli.index import Row
 from aigiqa_cli.measuring.folds import folds
+from aigiqa_cli.measuring.lacking import LEAST
 from aigiqa_cli.measuring.selection import TRAIN, demand_dimension, part_of, score_text, select
 from aigiqa_cli.methods.settings import AUTHORS, Settings
 from aigiqa_cli.partitions import Partition, Recipe, audit, csv_of, make
@@ -20,7 +21,7 @@ from aigiqa_cli.store import Root
 
 VAL = "val"
 RATIO = (4, 1)  # of the training part that is trained on, and that is kept back to choose the epoch
-_LEAK = (
+LEAK = (
     "protocol authors: the best epoch is chosen on the very images that are reported, best SRCC and best PLCC each by "
     "itself, so both are optimistic"
 )
@@ -69,14 +70,22 @@ def sides(root: Root, here: Opened, settings: Settings) -> Sides:
             phase="PLAN",
         )
     notes = [f"{left_out:,} images are not here and are left out"] if left_out else []
-    audited = audit(partition, here.by_id, here.references)
-    if audited.verdict.label == "leaky":
-        notes.append(f"warning: {partition.name} is {audited.verdict.text}; what is reported on it is optimistic")
+    if len(chosen.rows) < LEAST:
+        raise UsageFault(
+            f"{len(chosen.rows)} images of the part {part} are held out, and {LEAST} are needed to evaluate a method",
+            hint=f"--split {partition.name}:PART with more of them, or another --where",
+            phase="PLAN",
+        )
     train, choosing, origin = chosen.train, chosen.rows, f"the part {part} that is reported"
     if settings.protocol == AUTHORS:
-        notes.append(f"warning: {_LEAK}")
+        notes.append(f"warning: {LEAK}")
     else:
         train, choosing, origin = _validation(rows, partition, part, chosen.train, settings)
+    learned = train if settings.protocol == AUTHORS else (*train, *choosing)
+    audited = audit(_together({TRAIN: learned, part: chosen.rows}, partition.name), here.by_id, here.references)
+    if audited.verdict.label == "leaky":
+        where = ", as far as --where leaves it," if settings.where else ""
+        notes.insert(0, f"warning: {partition.name}{where} is {audited.verdict.text}; what is reported is optimistic")
     if settings.method == "fr":
         every = {row["image_id"]: row for row in (*train, *choosing, *chosen.rows)}
         demand_references([image for image, row in every.items() if not row["reference_path"]], len(every), name)
@@ -87,7 +96,7 @@ def sides(root: Root, here: Opened, settings: Settings) -> Sides:
         "split_sha256": partition.digest(here.order),
         "leak": audited.verdict.text,
         "choosing": origin,
-        "protocol_leak": _LEAK if settings.protocol == AUTHORS else None,
+        "protocol_leak": LEAK if settings.protocol == AUTHORS else None,
         "images": {side: len(found) for side, found in parts.items()},
         "sides_sha256": sha256_bytes(csv_of([_together(parts)], here.order)),
     }
@@ -175,8 +184,8 @@ def _validation(
     return kept, back, f"kept back from the training part: {ratio} by prompt, seed {settings.seed}, as split make does"
 
 
-def _together(parts: dict[str, tuple[Row, ...]]) -> Partition:
-    return Partition("sides", {side: tuple(row["image_id"] for row in rows) for side, rows in parts.items()})
+def _together(parts: dict[str, tuple[Row, ...]], name: str = "sides") -> Partition:
+    return Partition(name, {side: tuple(row["image_id"] for row in rows) for side, rows in parts.items()})
 
 
 def example(root: Root, row: Row, dimension: str = "") -> Example:

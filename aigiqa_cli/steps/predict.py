@@ -28,16 +28,17 @@ class Request:
     batch: int = TEST_BATCH
     device: str = "auto"
     workers: int | None = None
-    amp: bool | None = None
+    amp: bool | None = None  # as the checkpoint was trained
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """One score an image. `trained_on` is the database of the checkpoint."""
+    """One score an image. `trained_on` is the database of the checkpoint, `precision` the number format here."""
 
     model: str
     dimension: str
     trained_on: str
+    precision: str
     images: tuple[str, ...]
     scores: tuple[float, ...]
     left_out: int = 0
@@ -46,14 +47,20 @@ class Predicted:
         """In the form that evaluate takes."""
         return table(("image_id", self.model), zip(self.images, self.scores, strict=True))
 
-    def as_json(self) -> dict[str, Any]:
-        return {
+    def as_json(self, *, scores: bool = False) -> dict[str, Any]:
+        """`scores`: with one object an image."""
+        told: dict[str, Any] = {
             "model": self.model,
             "dimension": self.dimension,
             "trained_on": self.trained_on,
+            "precision": self.precision,
             "images": len(self.images),
             "left_out": self.left_out,
         }
+        if scores:
+            pairs = zip(self.images, self.scores, strict=True)
+            told["scores"] = [{"image_id": image, self.model: score} for image, score in pairs]
+        return told
 
 
 def predict(context: Context, path: Path, target: str | Path, request: Request) -> Predicted:
@@ -74,7 +81,10 @@ def predict(context: Context, path: Path, target: str | Path, request: Request) 
     settings = found.about["settings"]
     if settings["method"] == "fr":
         demand_references([one.image_id for one in examples if one.reference is None], len(examples), str(target))
-    one = alone(machine(request.device, request.amp))
+    amp = request.amp
+    if amp is None and (precision := found.about.get("precision")):
+        amp = precision != "float32"  # as it was chosen and evaluated
+    one = alone(machine(request.device, amp))
     scorer = found.scorer().to(one.device)
     images = Images(examples, settings["method"], backbone(settings["backbone"]).cut(settings["crop"]), 0)
     context.reporter.phase("predicting", total=len(images), unit="images")
@@ -83,6 +93,7 @@ def predict(context: Context, path: Path, target: str | Path, request: Request) 
         f"{settings['method']}-{settings['backbone']}",
         settings["dimension"],
         settings["database"],
+        one.precision,
         tuple(example.image_id for example in examples),
         tuple(float(score) for score in scores),
         left_out,

@@ -35,7 +35,7 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Processes that load images; else by cores.")
     ] = None,
-    amp: Annotated[bool | None, typer.Option("--amp/--no-amp", help="Mixed precision; else on a GPU.")] = None,
+    amp: Annotated[bool | None, typer.Option("--amp/--no-amp", help="Mixed precision; else as it was trained.")] = None,
 ) -> Answer:
     """Scores of images by a network that was trained here: a csv that evaluate takes.
 
@@ -47,8 +47,6 @@ def predict(
 
         aigiqa predict run Pictures -o scores.csv
     """
-    if output == STDIN and desk.options.json:
-        raise UsageFault("predictions on stdout cannot be JSON as well", hint="name a file with -o PATH", phase="PLAN")
     request = Request(split, where, batch, device, workers, amp)
     path = Path(target).expanduser()
     folder = path.is_dir() and target not in desk.context.catalogue.entries
@@ -69,7 +67,8 @@ def predict(
         if done.left_out:
             terminal.note(f"{done.left_out:,} images are not here and are left out")
 
-    return Answer({"path": output} | done.as_json(), show)
+    path_told = None if output == STDIN else output
+    return Answer({"path": path_told} | done.as_json(scores=path_told is None), show)
 
 
 command_ = command(predict)
