@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import os
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,14 @@ from with_torch import (
     devices,
     learnable_files,
     model,
+    prediction,
     settings,
     torch,
     training,
 )
+
+from aigiqa_cli.partitions import Recipe, make
+from aigiqa_cli.reporting import Silent
 
 __all__ = ["bench", "learnable_files"]
 
@@ -72,7 +79,9 @@ def test_the_run_folder_holds_what_it_promises(bench: Bench, trained: dict[str, 
     assert [row["epoch"] for row in curve] == ["1", "2", "3"]
     best = max(curve, key=lambda row: float(row["srcc"]))
     assert trained["best"]["epoch"] == int(best["epoch"])
-    assert json.loads((folder / "result.json").read_text())["evaluation"] == trained["evaluation"]
+    result = json.loads((folder / "result.json").read_text())
+    assert result["evaluation"] == trained["evaluation"]
+    assert (result["protocol"], result["leak"]) == ("honest", None)
     modes = {(folder / name).stat().st_mode & 0o777 for name in names}
     assert modes == {0o644}, "others may read all of it"
 
@@ -83,16 +92,22 @@ def test_its_predictions_are_what_evaluate_takes_and_the_signature_holds(bench: 
     assert bench(*words, code=0).out.startswith("same: ")
 
 
-def test_the_validation_part_shares_no_prompt_with_what_is_trained_on(bench: Bench, trained: dict[str, Any]) -> None:
-    """By the project's own rule for splits: `split make --by prompt --ratio 4:1 --seed 1` of the training part."""
-    with (bench.root / "learnable/index.csv").open(newline="", encoding="utf-8") as stream:
-        prompts = {row["image_id"]: row["prompt"] for row in csv.DictReader(stream)}
-    sides = {row["image_id"]: row["split"] for row in numbers(bench.work / SPLIT)}
-    held_out = {prompts[name] for name, side in sides.items() if side == "test"}
-    assert len(held_out) == 10
-    assert {row["image_id"] for row in numbers(bench.work / "run/predictions.csv")} == {
-        name for name, side in sides.items() if side == "test"
-    }
+def test_the_validation_part_is_a_split_by_prompt_of_the_training_part(bench: Bench, trained: dict[str, Any]) -> None:
+    """By the rule of `split make --by prompt --ratio 4:1 --seed 1`, for the rows of the training part alone; the config
+    has the hash of who was where."""
+    index = numbers(bench.root / "learnable/index.csv")
+    parts = {row["image_id"]: row["split"] for row in numbers(bench.work / SPLIT)}
+    learned = [row for row in index if parts[row["image_id"]] == "train"]
+    made = make(learned, Recipe(by="prompt", ratio=(4, 1), seed=1))[0].parts
+    called = {"train": "train", "test": "choosing"}
+    sides = {row["image_id"]: called[made[row["image_id"]]] if row in learned else "held out" for row in index}
+    prompts: dict[str, set[str]] = {}
+    for row in index:
+        prompts.setdefault(sides[row["image_id"]], set()).add(row["prompt"])
+    assert {side: len(found) for side, found in prompts.items()} == {"train": 24, "choosing": 6, "held out": 10}
+    assert len(set.union(*prompts.values())) == 40, "no prompt is on two sides"
+    text = "".join(f"{name},{side}\n" for name, side in [("image_id", "split"), *sides.items()])
+    assert trained["config"]["sides"]["sides_sha256"] == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("workers", [2])
@@ -194,6 +209,18 @@ def test_the_authors_protocol_says_that_it_leaks(bench: Bench, trained: dict[str
     assert best_plcc["plcc"] == max(float(row["plcc"]) for row in curve)
     assert data["evaluation"]["results"][0]["srcc"] == pytest.approx(best["srcc"], abs=1e-9)
     assert not list((bench.work / "authors").glob("*plcc*"))
+    result = json.loads((bench.work / "authors/result.json").read_text())
+    assert (
+        (result["protocol"], result["leak"]) == ("authors", sides["protocol_leak"]) == (data["protocol"], data["leak"])
+    )
+    assert result["evaluation"] == data["evaluation"]
+    again = bench.train(*WORDS[:-1], 2, "--protocol", "authors", "-o", "authors")
+    told = f"best PLCC {best_plcc['plcc']:.4f}, in epoch {best_plcc['epoch']}"
+    assert told in again.err
+    quiet = bench.train(*WORDS[:-1], 2, "--protocol", "authors", "-o", "authors", "-q")
+    leak = quiet.out.split("\t")[-2]
+    assert leak.startswith(f"leaky: {sides['protocol_leak']}; its split is clean: ")
+    assert told not in quiet.err
 
 
 def test_a_split_that_leaks_is_told_with_its_overlap(bench: Bench) -> None:
@@ -240,14 +267,14 @@ def test_methods_with_image_prompts_run_on_an_image_to_image_database(bench: Ben
     assert tuple(made["0.weight"].shape) == ((96, 192) if method == "fr" else (48, 96))
 
 
-def together(bench: Bench, *words: object, preludes: tuple[str, str] = ("", "")) -> list[Done]:
+def together(bench: Bench, *words: object, preludes: Sequence[str] = ("", "")) -> list[Done]:
     """One command as two processes, as torchrun starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     started = []
     for rank, prelude in enumerate(preludes):
-        env = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+        env = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
         env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         started.append(bench.start("train", *words, *FAST, env=env, prelude=prelude))
     ended = [process.communicate(timeout=LIMIT) for process in started]
@@ -271,6 +298,53 @@ def test_what_two_processes_choose_by_is_what_their_checkpoint_gives(bench: Benc
     first, _ = together(bench, *WORDS[:-1], 2, "--protocol", "authors", "-o", "both", "--json")
     data = first.expect(0).json()["data"]
     assert data["evaluation"]["results"][0]["srcc"] == pytest.approx(data["best"]["srcc"], abs=1e-9)
+
+
+FETCHING = """
+from pathlib import Path
+from aigiqa_cli.errors import UsageFault
+from aigiqa_cli.methods import weights
+def begin(context, feature, settings):
+    there = Path("fetched").exists()
+    Path("fetched").touch()
+    Path("fetched-by-{rank}").write_text(str(there))
+    raise UsageFault("these weights do not fit")
+weights.begin = begin
+"""
+
+
+def test_processes_take_turns_at_fetching_weights(bench: Bench) -> None:
+    """The first fetches, the others find; a fault of one leaves none of them waiting."""
+    preludes = [FETCHING.format(rank=rank) for rank in range(2)]
+    for done in together(bench, *WORDS, "-o", "turns", preludes=preludes):
+        assert (done.code, "these weights do not fit" in done.err) == (2, True), done.err
+    assert [(bench.work / f"fetched-by-{rank}").read_text() for rank in range(2)] == ["False", "True"]
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = set(range(12))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores, raising=False)
+    gpu = torch.device("cuda", 0)
+    assert [devices.Machine(gpu, beside=beside).workers(None) for beside in (1, 4, 16)] == [12, 3, 1]
+    assert devices.Machine(gpu, beside=4).workers(5) == 5
+    assert devices.Machine(torch.device("cpu"), beside=4).workers(None) == 0
+    told = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    one = devices.machine("cpu", None, told)
+    assert (one.rank, one.world, one.local, one.beside) == (5, 8, 1, 4)
+
+
+def test_progress_of_several_processes_ends_with_the_last_image() -> None:
+    """Seven images in batches of two, of three processes: the first has three of them."""
+    told: list[int] = []
+
+    class Counting(Silent):
+        def advance(self, amount: int = 1) -> None:
+            told.append(amount)
+
+    left = 7
+    for batch in (2, 1):
+        left = prediction.advanced(Counting(), batch * 3, left)
+    assert (told, left) == ([6, 1], 0)
 
 
 def test_what_is_refused_is_refused_by_every_process(bench: Bench, trained: dict[str, Any]) -> None:

@@ -1,20 +1,23 @@
 """Where it is computed: the processor or GPU, its number format, and the processes that share the work.
 
 Several GPUs or machines are the framework's own business: `torchrun … -m aigiqa_cli train …` starts one process for
-each and says by environment variables which it is (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT).
+each and says by environment variables which it is (RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR,
+MASTER_PORT).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
-from aigiqa_cli.errors import TemporaryFault, UsageFault
+from aigiqa_cli.errors import Fault, TemporaryFault, UsageFault
 from aigiqa_cli.methods import memory
 from aigiqa_cli.methods.backbones import Backbone
 from aigiqa_cli.methods.memory import Footprint
@@ -22,16 +25,22 @@ from aigiqa_cli.methods.model import Feature
 
 _PROBE = 2  # images
 _MOST_WORKERS = 16
+_PATIENCE = timedelta(hours=2)  # of processes that wait while another fetches weights
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`half` is the number format of mixed precision, None for float32 throughout; process `rank` of `world`."""
+    """`half` is the number format of mixed precision, None for float32 throughout. Process `rank` of `world`; on its
+    machine process `local` of `beside`."""
 
     device: torch.device
     half: torch.dtype | None = None
     rank: int = 0
     world: int = 1
+    local: int = 0
+    beside: int = 1
 
     @property
     def leads(self) -> bool:
@@ -48,9 +57,11 @@ class Machine:
         return str(self.half or torch.float32).removeprefix("torch.")
 
     def workers(self, wished: int | None) -> int:
-        """Processes that load images. A network on the processor itself needs the cores more than they do."""
+        """Processes that load images for this one: its share of the cores. A network on the processor itself needs them
+        more than they do."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return wished if wished is not None else min(_MOST_WORKERS, cores) if self.gpu else 0
+        share = max(1, min(_MOST_WORKERS, cores // self.beside))
+        return wished if wished is not None else share if self.gpu else 0
 
     def mixed(self) -> AbstractContextManager[object]:
         """Mixed precision for the way forward, where it is on."""
@@ -96,6 +107,23 @@ class Machine:
             for tensor in tensors:
                 distributed.broadcast(tensor, 0)
 
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """`work` by the first process, then by the first of each machine, then by the others: what one has fetched, the
+        next find. A fault of one stops it when all have had their turn."""
+        mine = 0 if self.leads else 1 if self.local == 0 else 2
+        found: list[T] = []
+        fault: Fault | None = None
+        for turn in range(3 if self.world > 1 else 1):
+            if turn == mine:
+                try:
+                    found.append(work())
+                except Fault as raised:
+                    fault = raised
+            self.wait()
+        if fault:
+            raise fault
+        return found[0]
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.world > 1:
@@ -111,12 +139,13 @@ def machine(word: str, amp: bool | None, settings: Mapping[str, str] = os.enviro
             hint=f"--device cpu; or a build of torch for the GPU (this is {torch.__version__})",
             phase="PLAN",
         )
-    rank, world = int(settings.get("RANK", "0")), int(settings.get("WORLD_SIZE", "1"))
+    numbers = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))
+    place = [int(settings.get(name, usual)) for name, usual in numbers]
     if word == "cpu" or not there:
-        return Machine(torch.device("cpu"), torch.bfloat16 if amp else None, rank, world)
+        return Machine(torch.device("cpu"), torch.bfloat16 if amp else None, *place)
     device = torch.device("cuda", int(settings.get("LOCAL_RANK", "0")))
     half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return Machine(device, half if amp in (True, None) else None, rank, world)
+    return Machine(device, half if amp in (True, None) else None, *place)
 
 
 @contextmanager
@@ -127,7 +156,9 @@ def joined(one: Machine) -> Iterator[Machine]:
     if one.world == 1:
         yield one
         return
-    distributed.init_process_group("nccl" if one.gpu else "gloo", rank=one.rank, world_size=one.world)
+    distributed.init_process_group(
+        "nccl" if one.gpu else "gloo", rank=one.rank, world_size=one.world, timeout=_PATIENCE
+    )
     try:
         yield one
     except RuntimeError as error:

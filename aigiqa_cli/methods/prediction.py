@@ -22,16 +22,22 @@ if TYPE_CHECKING:
 
 
 def loader(
-    images: Images, sampler: Sampler[tuple[int, int]], batch: int, machine: Machine, workers: int
+    images: Images,
+    sampler: Sampler[tuple[int, int]],
+    batch: int,
+    machine: Machine,
+    workers: int,
+    *,
+    stays: bool = False,
 ) -> DataLoader[dict[str, Any]]:
-    """Batches of images; the worker processes stay for the next epoch."""
+    """Batches of images; `stays`: the worker processes are kept for the next epoch."""
     return DataLoader(
         images,
         batch,
         sampler=sampler,
         num_workers=workers,
         pin_memory=machine.gpu,
-        persistent_workers=workers > 0,
+        persistent_workers=stays and workers > 0,
         worker_init_fn=_deaf,
         collate_fn=collated,
     )
@@ -71,14 +77,23 @@ def predicted(
     """The scores of `count` images in their order, (count,); BatchNorm as it was learned."""
     scorer.eval()
     found: list[Tensor] = []
+    left = count
     with torch.inference_mode(), machine.mixed():
         for batch in sound(batches):
             scores = scorer(*arguments(machine.moved(batch)))
             found.append(scores.double())
-            reporter.advance(len(scores) * machine.world)
+            left = advanced(reporter, len(scores) * machine.world, left)
     mine = torch.cat(found) if found else torch.empty(0, dtype=torch.float64, device=machine.device)
     together: NDArray[float64] = machine.gathered(mine, count).numpy()
     return together
+
+
+def advanced(reporter: Reporter, amount: int, left: int) -> int:
+    """Tell that `amount` images are done, and say how many are left. Counted by one process for all, they would be more
+    than there are: the others have one less, or one twice to fill their share."""
+    told = min(amount, left)
+    reporter.advance(told)
+    return left - told
 
 
 def once(

@@ -97,7 +97,7 @@ def _trained(job: Job, reporter: Reporter) -> Course:
     whole: nn.Module = torch.compile(scorer) if job.effort.compile else scorer
     wrapped = DistributedDataParallel(whole) if machine.world > 1 else whole
     order = Order(job.train, settings.seed, machine.rank, machine.world)
-    batches = prediction.loader(job.train, order, settings.batch, machine, job.workers)
+    batches = prediction.loader(job.train, order, settings.batch, machine, job.workers, stays=True)
     turn = InTurn(len(job.choosing), machine.rank, machine.world)
     tests = prediction.loader(job.choosing, turn, max(TEST_BATCH, settings.batch), machine, job.workers)
     per_epoch = len(job.train) + len(job.choosing)
@@ -109,7 +109,7 @@ def _trained(job: Job, reporter: Reporter) -> Course:
         order.set_epoch(number)
         sown(drawn(settings.seed, number, ""), machine)
         begun = time.monotonic()
-        loss = _epoch(wrapped, batches, adam, scaler, machine, reporter)
+        loss = _epoch(wrapped, batches, adam, scaler, machine, reporter, len(job.train))
         if not loss < float("inf"):
             raise RefusedInput(
                 f"the loss of epoch {number} is no finite number: the training has come apart",
@@ -131,8 +131,9 @@ def _epoch(
     scaler: torch.amp.GradScaler,
     machine: Machine,
     reporter: Reporter,
+    left: int,
 ) -> float:
-    """One pass over the training images; the mean of their losses."""
+    """One pass over the training images, of which `left` are to be told; the mean of their losses."""
     scorer.train()
     criterion = nn.MSELoss()
     total, images = torch.zeros((), dtype=torch.float64, device=machine.device), 0
@@ -147,7 +148,7 @@ def _epoch(
         count = len(here["score"])
         total += loss.detach().double() * count  # stays on the device: asking for it would wait for the GPU
         images += count
-        reporter.advance(count * machine.world)
+        left = prediction.advanced(reporter, count * machine.world, left)
     summed, counted = machine.summed(float(total), images)
     return summed / counted
 

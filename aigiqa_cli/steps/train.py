@@ -38,6 +38,12 @@ class Trained:
     partial: bool
     leads: bool = True
 
+    @property
+    def leak(self) -> str | None:
+        """Of the protocol; that of the split is in the evaluation."""
+        found: str | None = self.config["sides"]["protocol_leak"]
+        return found
+
     def as_json(self) -> dict[str, Any]:
         files = {"folder": self.folder.path, "checkpoint": self.folder.best, "predictions": self.folder.predictions}
         return {
@@ -45,11 +51,15 @@ class Trained:
             "config": self.config,
             "best": self.best,
             "epochs": len(self.course),
+            **self._protocol(),
         }
 
     def write_result(self, evaluation: dict[str, Any]) -> None:
         """What evaluate says of the predictions, beside them."""
-        self.folder.write_json(RESULT, {"best": self.best, "evaluation": evaluation})
+        self.folder.write_json(RESULT, {"best": self.best, **self._protocol(), "evaluation": evaluation})
+
+    def _protocol(self) -> dict[str, Any]:
+        return {"protocol": self.config["settings"]["protocol"], "leak": self.leak}
 
 
 def train(context: Context, settings: Settings, effort: Effort, output: Path) -> Trained:
@@ -150,7 +160,7 @@ def _begun(context: Context, settings: Settings, folder: RunFolder, one: Machine
         there = folder.read_config()
         if there.get("settings", {}).get("weights") == settings.weights:
             return scorer, there.get("weights", {})
-    return scorer, weights.begin(context, scorer.feature, settings)
+    return scorer, one.in_turn(lambda: weights.begin(context, scorer.feature, settings))
 
 
 def _best(course: Course, settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from aigiqa_cli.cli.terminal import Terminal
 from aigiqa_cli.methods import METHODS
 from aigiqa_cli.methods.backbones import BACKBONES
 from aigiqa_cli.methods.settings import DEVICES, PROTOCOLS
-from aigiqa_cli.steps.evaluate import Request, evaluate
+from aigiqa_cli.steps.evaluate import Evaluation, Request, evaluate
 from aigiqa_cli.steps.train import Effort, Settings, Trained
 from aigiqa_cli.steps.train import train as train_one
 
@@ -92,14 +94,25 @@ def train(
     def show(terminal: Terminal) -> None:
         for note in evaluated.notes:
             terminal.note(note)
-        terminal.note(_kept(done))
-        table.show(terminal, evaluated)
+        for note in _kept(done):
+            terminal.note(note)
+        table.show(terminal, _told(done, evaluated))
 
     return Answer(data, show, fault=evaluated.fault)
 
 
-def _kept(done: Trained) -> str:
-    return f"epoch {done.best['epoch']} of {len(done.course)} was kept: {done.folder.best}"
+def _kept(done: Trained) -> Iterator[str]:
+    yield f"epoch {done.best['epoch']} of {len(done.course)} was kept: {done.folder.best}"
+    if other := done.best.get("best_plcc"):
+        yield f"protocol authors: best PLCC {other['plcc']:.4f}, in epoch {other['epoch']}, of which no network is kept"
+
+
+def _told(done: Trained, evaluated: Evaluation) -> Evaluation:
+    """The evaluation whose leak, also in a pipe, is that of the protocol and that of the split."""
+    if not done.leak:
+        return evaluated
+    results = (replace(one, leak=f"leaky: {done.leak}; its split is {one.leak}") for one in evaluated.results)
+    return replace(evaluated, results=tuple(results))
 
 
 command_ = command(train)
