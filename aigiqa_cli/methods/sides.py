@@ -21,7 +21,7 @@ from aigiqa_cli.store import Root
 
 VAL = "val"
 RATIO = (4, 1)  # of the training part that is trained on, and that is kept back to choose the epoch
-LEAK = (
+_LEAK = (
     "protocol authors: the best epoch is chosen on the very images that are reported, best SRCC and best PLCC each by "
     "itself, so both are optimistic"
 )
@@ -73,12 +73,12 @@ def sides(root: Root, here: Opened, settings: Settings) -> Sides:
     if len(chosen.rows) < LEAST:
         raise UsageFault(
             f"{len(chosen.rows)} images of the part {part} are held out, and {LEAST} are needed to evaluate a method",
-            hint=f"--split {partition.name}:PART with more of them, or another --where",
+            hint="a larger part, --split NAME:PART, or another --where",
             phase="PLAN",
         )
     train, choosing, origin = chosen.train, chosen.rows, f"the part {part} that is reported"
     if settings.protocol == AUTHORS:
-        notes.append(f"warning: {LEAK}")
+        notes.append(f"warning: {_LEAK}")
     else:
         train, choosing, origin = _validation(rows, partition, part, chosen.train, settings)
     learned = train if settings.protocol == AUTHORS else (*train, *choosing)
@@ -96,7 +96,7 @@ def sides(root: Root, here: Opened, settings: Settings) -> Sides:
         "split_sha256": partition.digest(here.order),
         "leak": audited.verdict.text,
         "choosing": origin,
-        "protocol_leak": LEAK if settings.protocol == AUTHORS else None,
+        "protocol_leak": _LEAK if settings.protocol == AUTHORS else None,
         "images": {side: len(found) for side, found in parts.items()},
         "sides_sha256": sha256_bytes(csv_of([_together(parts)], here.order)),
     }

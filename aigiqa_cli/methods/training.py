@@ -115,9 +115,7 @@ def _trained(job: Job, reporter: Reporter) -> Course:
                 f"the loss of epoch {number} is no finite number: the training has come apart",
                 hint=f"a lower --lr than {settings.lr:g}, or --no-amp",
             )
-        machine.alike(
-            scorer.buffers()
-        )  # BatchNorm's: each process has those of its own images, the checkpoint the first's
+        machine.alike(scorer.buffers())  # what BatchNorm saw in each process; the checkpoint has the first's
         scores = prediction.predicted(whole, tests, len(job.choosing), machine, reporter)
         _keep(job, course, Epoch(number, loss, *_agreement(scores, job.choosing)), scorer, adam, scaler)
         _tell(course, job, time.monotonic() - begun, reporter)
