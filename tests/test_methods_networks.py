@@ -204,6 +204,7 @@ def test_a_step_is_that_of_Adam_with_weight_decay_on_the_mean_square_error() -> 
         torch.amp.GradScaler("cpu", enabled=False),
         machine,
         Silent(),
+        len(images),
     )
     assert math.isclose(loss, by_hand.item(), rel_tol=1e-5)
     for name in ("regressor.2.weight", "feature.body.conv1.weight"):
