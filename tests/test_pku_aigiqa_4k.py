@@ -29,6 +29,7 @@ from aigiqa_cli.installing.recognising import look
 from aigiqa_cli.manifest import VOCABULARY_NAME, load, load_vocabulary
 from aigiqa_cli.manifest.catalogue import Catalogue, built_in_folder
 from aigiqa_cli.manifest.models import Database
+from aigiqa_cli.obtaining.shares import shares as links
 from aigiqa_cli.store import Root, staged
 
 ID = "pku-aigiqa-4k"
@@ -127,6 +128,8 @@ def test_every_mirror_of_the_report_is_in_the_manifest(database: Database, repor
     shared = [asset for asset in database.assets if asset.role == "weights" and asset.mirrors[0].kind == "baidu"]
     weights = {asset.name: asset.mirrors[0].code for asset in shared}
     assert weights == {"vit-weights": "vitl", "bert-base-weights": "text"}
+    (offered,) = links(database, database.asset("resnet18-f37072fd.pth"))
+    assert offered.next == "aigiqa train … --weights ~/Downloads/resnet18-f37072fd.pth", "import takes no weights"
     assert [asset.name for asset in database.assets_of("images", "labels")] == [ARCHIVE, WORKBOOK]
 
 

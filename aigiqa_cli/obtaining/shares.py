@@ -51,6 +51,8 @@ def offers(database: Database, asset: Asset) -> list[tuple[Asset | Volume, Mirro
 
 def _import_line(database: Database, asset: Asset | Volume) -> str:
     name = asset.published_name.rpartition("/")[2] if _has_file_name(asset) else "FILE"
+    if any(asset is other for other in database.assets if other.role == "weights"):  # no part of the database
+        return f"aigiqa train … --weights ~/Downloads/{name}"
     return f"aigiqa import {database.id} ~/Downloads/{name}"
 
 
