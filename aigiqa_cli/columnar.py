@@ -73,7 +73,6 @@ def _plain_batches(root: Root, record: Record, typed: Typed) -> Iterator[pa.Reco
             raise _NotPlain
     wanted = typed.schema.names
     types = {name: pa.string() for name in root_index.LEADING} | {field.name: field.type for field in typed.schema}
-    known = root_index.paths(record)
     with pa.csv.open_csv(
         path,
         pa.csv.ReadOptions(block_size=BLOCK, use_threads=False),
@@ -83,17 +82,19 @@ def _plain_batches(root: Root, record: Record, typed: Typed) -> Iterator[pa.Reco
         ),
     ) as reader:
         for batch in reader:
-            _demand_plain(batch, record.database, known)
+            _demand_plain(batch, record)
             yield batch.select(wanted).replace_schema_metadata(typed.schema.metadata)
 
 
-def _demand_plain(batch: pa.RecordBatch, database: str, known: set[str]) -> None:
+def _demand_plain(batch: pa.RecordBatch, record: Record) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    own = {"database": {database}, "image_path": known, "reference_path": known}
-    if any(not own[name].issuperset(batch[name].unique().to_pylist()) for name in own):
+    if not {record.database}.issuperset(batch["database"].unique().to_pylist()):
         raise _NotPlain
+    for name in ("image_path", "reference_path"):
+        if not all(root_index.leads_home(path, record) for path in batch[name].unique().to_pylist()):
+            raise _NotPlain
     numbers = (batch[field.name] for field in batch.schema if pa.types.is_floating(field.type))
     if any(pc.all(pc.is_finite(column)).as_py() is False for column in numbers):
         raise _NotPlain

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 FORMAT = "1"
 INDEX = "index.csv"
@@ -102,9 +102,8 @@ def _is_as_noted(folder: str | os.PathLike[str], place: str, known: dict[str, se
     return same == len(looks)
 
 
-def unchanged(folder: str | os.PathLike[str], noted: Noted) -> dict[str, str]:
-    """The noted files below a folder that still look as they did: path -> look."""
-    found: dict[str, str] = {}
+def unchanged(folder: str | os.PathLike[str], noted: Noted) -> Iterator[tuple[str, str]]:
+    """The noted files below a folder that still look as they did: path, look."""
     for place, looks in noted.looks.items():
         try:
             handle = opened(folder, place)
@@ -115,12 +114,11 @@ def unchanged(folder: str | os.PathLike[str], noted: Noted) -> dict[str, str]:
                 for entry in entries:
                     shape = look(entry.name, entry.stat(follow_symlinks=False))
                     if shape in looks:
-                        found[joined(place, entry.name)] = shape
+                        yield joined(place, entry.name), shape
         except OSError:  # gone meanwhile
             pass
         finally:
             os.close(handle)
-    return found
 
 
 def opened(folder: str | os.PathLike[str], place: str) -> int:

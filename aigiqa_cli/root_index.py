@@ -93,9 +93,8 @@ def check(root: Root, proven: Collection[str] = ()) -> list[Finding]:
 def rows(root: Root, records: Sequence[Record]) -> Iterator[Row]:
     """Rows of these databases, from their own indexes. Raises IntegrityFault for one that cannot be read."""
     for record in records:
-        known = paths(record)
         for row in _read(root, record):
-            if stray := _stray(row, record, known):
+            if stray := _stray(row, record):
                 raise IntegrityFault(
                     f"a row of the index of {record.database} leads to what is not its own: {stray!r}",
                     hint=f"aigiqa verify --repair {record.database}",
@@ -121,11 +120,11 @@ def _read(root: Root, record: Record) -> Iterator[Row]:
 
 def astray(root: Root, record: Record) -> Finding | None:
     """The first row of a database's index whose paths are not those of its record (X02)."""
-    path, known = root.folder(record.database) / "index.csv", paths(record)
+    path = root.folder(record.database) / "index.csv"
     try:
         for cells in read_cells(path):
             row = {column: cells[place] for column, place in LEADING.items()}
-            if stray := _stray(row, record, known):
+            if stray := _stray(row, record):
                 return Finding(record.database, f"{record.database}/index.csv", LEADS_ASTRAY, "its own files", stray)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and is_passing(error):
@@ -134,16 +133,16 @@ def astray(root: Root, record: Record) -> Finding | None:
     return None
 
 
-def _stray(row: Row, record: Record, known: set[str]) -> str:
+def _stray(row: Row, record: Record) -> str:
     """What in a row is not the database's own; "" if all is."""
     if row["database"] != record.database:
         return row["database"] or "a row of no database"
-    return next((row[column] for column in ("image_path", "reference_path") if row[column] not in known), "")
+    return next((row[column] for column in ("image_path", "reference_path") if not leads_home(row[column], record)), "")
 
 
-def paths(record: Record) -> set[str]:
-    """What a row of the database may lead to."""
-    return {"", *(f"{record.database}/{file.path}" for file in record.files)}
+def leads_home(path: str, record: Record) -> bool:
+    """May a row of the database lead there?"""
+    return not path or (path.startswith(f"{record.database}/") and record.files.has(path.partition("/")[2]))
 
 
 def _joined(

@@ -168,7 +168,7 @@ def _record(data: bytes) -> None:
         assert fault.fault
         return
     assert record is not None
-    record.to_bytes()
+    b"".join(record.pieces())
     assert isinstance(record.size + record.rows, int)
     assert all(isinstance(text, str) for text in (*record.unpinned, *record.warnings, *record.splits))
 

@@ -18,7 +18,7 @@ from aigiqa_cli.exports.parquet import ROW_GROUP, write_parquet
 from aigiqa_cli.exports.typed import BATCH, Typed
 from aigiqa_cli.exports.wanted import Wanted
 from aigiqa_cli.index import COLUMNS, Row, write_rows
-from aigiqa_cli.store import Record, Root, StoredFile, staged
+from aigiqa_cli.store import Record, Root, StoredFile, StoredFiles, staged
 
 
 def publish(root: Root, database: str, rows: list[Row]) -> Record:
@@ -30,7 +30,7 @@ def publish(root: Root, database: str, rows: list[Row]) -> Record:
     record = Record(
         database=database, state="installed", partial=False, manifest_version=1, manifest_sha256="1" * 64, aigiqa="0",
         installed_at="2026-01-01T00:00:00+00:00", rows=len(rows), images=1, references=0, index_sha256=sha256,
-        sources=(), files=files, rejected=(), ignored=0, warnings=(), splits={},
+        sources=(), files=StoredFiles(files), rejected=(), ignored=0, warnings=(), splits={},
     )  # fmt: skip
     with staged(root, database) as work:
         (work.tree / "index.csv").write_bytes(stream.getvalue())

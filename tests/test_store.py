@@ -36,6 +36,7 @@ from aigiqa_cli.store import (
     Root,
     Staging,
     StoredFile,
+    StoredFiles,
     StoredSource,
     find_root,
     heal,
@@ -83,7 +84,7 @@ def stage(root: Root, database: str = "some", version: int = 1) -> tuple[Staging
     record = Record(
         database=database, state="installed", partial=False, manifest_version=version, manifest_sha256="1" * 64,
         aigiqa="0", installed_at="2026-01-01T00:00:00+00:00", rows=1, images=1, references=0,
-        index_sha256=files[0].sha256, sources=(source,), files=tuple(files), rejected=({"database": database,
+        index_sha256=files[0].sha256, sources=(source,), files=StoredFiles(files), rejected=({"database": database,
         "path": "t.csv:2", "problem": "é\n", "expected": "", "found": ""},), ignored=2, warnings=("w",), splits={"s": ""},
     )  # fmt: skip
     return work, record
@@ -202,7 +203,7 @@ def prepared(root: Root, version: int) -> tuple[Path, Record]:
     """What a process leaves that dies right after the record is prepared: nothing is published yet."""
     work, record = stage(root, version=version)
     shutil.rmtree(work.scratch)
-    (work.folder / RECORD).write_bytes(record.to_bytes())
+    (work.folder / RECORD).write_bytes(b"".join(record.pieces()))
     os.close(work._owner)  # the kernel gives a dead process's lock back
     return work.folder, record
 
@@ -292,9 +293,9 @@ def test_S01_a_half_done_exchange_that_was_copied_elsewhere_goes_by_the_checksum
 def test_C06_a_note_whose_former_folder_is_gone_is_swept(root: Root, context: Context) -> None:
     record = publish(root, version=1)
     alone = root.replaced / "some-0123456789abcdef.json"
-    alone.write_bytes(record.to_bytes())
+    alone.write_bytes(b"".join(record.pieces()))
     living, _ = stage(root)
-    (root.replaced / f"{living.folder.name}.json").write_bytes(record.to_bytes())
+    (root.replaced / f"{living.folder.name}.json").write_bytes(b"".join(record.pieces()))
     collect(context, dry_run=False)
     assert [path.stem for path in root.replaced.iterdir()] == [living.folder.name], "its folder may come in a moment"
     living.close()
@@ -421,7 +422,7 @@ def test_S18_the_next_run_drops_what_a_dead_one_had_begun(root: Root) -> None:
 
 def test_S18_record_prepared_for_another_database_is_not_published(root: Root) -> None:
     folder, record = prepared(root, version=1)
-    forged = json.loads(record.to_bytes()) | {"database": "other"}
+    forged = json.loads(b"".join(record.pieces())) | {"database": "other"}
     (folder / RECORD).write_text(json.dumps(forged))
     assert not heal(root, "some")
     assert not root.folder("some").exists()
@@ -683,7 +684,8 @@ def test_X02_X03_a_bad_index_between_good_ones_leaves_no_trace_in_the_root_index
     if damage == "leading astray":  # and the record says that it is so
         record = read_record(root, "two")
         assert record
-        root.record("two").write_bytes(replace(record, index_sha256=hashlib.sha256(data or b"").hexdigest()).to_bytes())
+        forged = replace(record, index_sha256=hashlib.sha256(data or b"").hexdigest())
+        root.record("two").write_bytes(b"".join(forged.pieces()))
     assert root_index.rebuild(root, Silent()) == ["two"]
     good = HEADER.encode() + b"".join(content(name, 1)["index.csv"][len(HEADER) :] for name in ("one", "xyz"))
     assert root.index.read_bytes() == good

@@ -60,13 +60,12 @@ def _foreign(root: Root) -> Check:
 
 def strays(folder: Path, record: Record) -> Iterator[str]:
     """Files and links of a published folder that its record does not name; nothing is followed or read."""
-    owned = {file.path for file in record.files}
     for parent, folders, names in os.walk(folder):
         folders.sort()
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in sorted((*names, *links)):
             relative = Path(parent, name).relative_to(folder).as_posix()
-            if relative not in owned:
+            if not record.files.has(relative):
                 yield relative
 
 

@@ -20,7 +20,7 @@ from aigiqa_cli.installing.pictures import Picture, Unpacking
 from aigiqa_cli.installing.provenance import Kept, Provenance
 from aigiqa_cli.installing.supplies import Supplies, vouch
 from aigiqa_cli.reporting import Reporter
-from aigiqa_cli.store import CHECKSUMS, Record, Staging, StoredFile, StoredSource
+from aigiqa_cli.store import CHECKSUMS, Record, Staging, StoredFile, StoredFiles, StoredSource
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database, Split
@@ -210,7 +210,7 @@ class Assembly:
             references=len(self.pictures) - images,
             index_sha256=index_sha256,
             sources=tuple(self.origins.sources),
-            files=tuple(sorted(self.files, key=lambda file: file.path)),
+            files=StoredFiles(self.files),
             rejected=tuple(finding.as_json() for finding in (*labels.rejected, *labels.declared)),
             ignored=self.ignored,
             warnings=tuple(dict.fromkeys(self.origins.warnings)),

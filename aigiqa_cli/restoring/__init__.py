@@ -33,7 +33,7 @@ def restore(context: Context, name: str, problems: Mapping[str, str], password: 
         record = read_record(context.root, name)
         if record is None:
             raise IntegrityFault(f"the record of {name} is gone", fault="X01", database=name, phase="PLAN")
-        lost = {file.path: Lost(file, problems[file.path]) for file in record.files if file.path in problems}
+        lost = {path: Lost(file, problem) for path, problem in problems.items() if (file := record.files.of(path))}
         lost = {path: one for path, one in lost.items() if not is_sound(context.root, name, one.file)}
         context.root.demand_space(2 * sum(one.file.bytes for one in lost.values()), 2 * len(lost))
         with staged(context.root, name) as work, _named(name):

@@ -52,9 +52,8 @@ def _build(bench: Bench, supplies: Supplies, renamed: frozenset[str]) -> None:
         fresh = build_aside(
             context.root, bench.recorded, bench.manifest, supplies, options, work, context.reporter, renamed
         )
-        hashes = {file.path: file.sha256 for file in fresh.files}
         found: list[tuple[Lost, Path, int]] = [
-            (lost, work.tree / path, 0) for path, lost in bench.lost.items() if hashes.get(path) == lost.file.sha256
+            (lost, work.tree / path, 0) for path, lost in bench.lost.items() if fresh.files.of(path) == lost.file
         ]
         bench.place(found, COMPUTED, "the labels")
 

@@ -139,8 +139,7 @@ def _fetch_part(context: Context, database: Database, request: Request) -> Fetch
 
 
 def _missing(record: Record, chosen: Sequence[str]) -> list[str]:
-    here = {file.path for file in record.files}
-    return [image_id for image_id in chosen if f"images/{image_id}" not in here]
+    return [image_id for image_id in chosen if not record.files.has(f"images/{image_id}")]
 
 
 def _mend_root_index(context: Context) -> None:

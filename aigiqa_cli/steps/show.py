@@ -93,11 +93,10 @@ def show(context: Context, name: str, word: str, *, pictures: bool = True) -> Sh
     place = here.names.order[found[0]]
     row = here.rows[place]
     scores = {key: standing(one, place) for key, one in scores_of(here.rows, ranges(context, name)).items()}
-    recorded = {f"{name}/{file.path}": file for file in here.record.files}
     files = []
     for role in ("image", "reference"):
-        if path := row[f"{role}_path"]:
-            file = recorded[path]
+        path = row[f"{role}_path"]
+        if file := here.record.files.of(path.partition("/")[2]):
             sha256 = row["sha256"] if role == "image" else file.sha256
             files.append(_file(role, context.root.path / path, file.bytes, sha256, read=pictures))
     typed = dict(zip(COLUMNS, cells(row, plan(COLUMNS, _TYPES)), strict=True))

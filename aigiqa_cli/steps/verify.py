@@ -6,18 +6,20 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import compress, islice
+from pathlib import Path
 from typing import BinaryIO
 
 from aigiqa_cli import looks
 from aigiqa_cli.context import Context
 from aigiqa_cli.digests import sha256_bytes, sha256_stream
 from aigiqa_cli.errors import Finding, IntegrityFault, UsageFault
-from aigiqa_cli.looks import INDEX, look
+from aigiqa_cli.looks import INDEX, Noted, look
 from aigiqa_cli.store import Record, StoredFile, read_record
-from aigiqa_cli.store.stat_cache import clock, is_settled, note_looks, write_note
+from aigiqa_cli.store.stat_cache import Looks, clock, is_settled, note_looks, write_note
 
 THREADS = 2
 BATCH = 16  # files that a thread takes at one time
@@ -56,28 +58,45 @@ def verify(context: Context, name: str, *, decode: bool = False, quick: bool = F
     record = read_record(context.root, name)
     if record is None:
         raise UsageFault(f"{name} is not installed", hint=f"aigiqa fetch {name}", database=name)
-    trusted = looks.unchanged(folder, noted) if noted else {}
+    sound, unread = _trusted(record, folder, noted)
+    trusted = unread.count(0)
     before = _clock(context) if quick else None
-    files = [file for file in record.files if file.path not in trusted]
-    context.reporter.phase(f"verifying {name}", total=sum(file.bytes for file in files))
-    sound, findings = dict(trusted), []
-    for file, checked in zip(files, _check_all(context, name, files, decode=decode), strict=True):
+    findings: list[Finding] = []
+    context.reporter.phase(f"verifying {name}", total=sum(file.bytes for file in compress(record.files, unread)))
+    files = compress(record.files, unread)
+    for file, checked in _check_all(context, name, files, decode=decode):
         if checked.finding:
             findings.append(checked.finding)
         elif before is not None and checked.status and is_settled(checked.status, before):
-            sound[file.path] = look(file.path.rpartition("/")[2], checked.status)
+            sound.add(file.path, look(file.path.rpartition("/")[2], checked.status))
     findings += _extra_findings(context, record)
-    if INDEX not in trusted and not any(finding.path == f"{name}/{INDEX}" for finding in findings):
+    if _is_read(record, unread, INDEX) and not any(finding.path == f"{name}/{INDEX}" for finding in findings):
         from aigiqa_cli import root_index
 
         if lost := root_index.astray(context.root, record):
             findings.append(lost)
-            sound.pop(INDEX, None)
-    if before is not None and len(sound) > len(trusted):
+            sound.drop(INDEX)
+    if before is not None and trusted < len(record.files):
         with suppress(OSError):  # what is not noted is read again
-            note_looks(context.root, record, sealed, sound.items())
+            note_looks(context.root, record, sealed, sound)
     findings.sort(key=lambda finding: finding.path)
-    return Verified(name, len(record.files), record.size, record.images, tuple(findings), len(trusted))
+    return Verified(name, len(record.files), record.size, record.images, tuple(findings), trusted)
+
+
+def _trusted(record: Record, folder: Path, noted: Noted | None) -> tuple[Looks, bytearray]:
+    """The files that look as they did when they were noted, and for each of the record whether it has to be read: one
+    byte each, as there may be millions."""
+    sound, unread = Looks(), bytearray(b"\1") * len(record.files)
+    for path, shape in looks.unchanged(folder, noted) if noted else ():
+        if (place := record.files.position(path)) is not None:
+            unread[place] = False
+            sound.add(path, shape)
+    return sound, unread
+
+
+def _is_read(record: Record, unread: bytearray, path: str) -> bool:
+    place = record.files.position(path)
+    return place is None or bool(unread[place])
 
 
 def verify_root(context: Context, results: Sequence[Verified] = (), *, quick: bool = False) -> list[Finding]:
@@ -133,17 +152,20 @@ def _clock(context: Context) -> int | None:
         return None
 
 
-def _check_all(context: Context, name: str, files: Sequence[StoredFile], *, decode: bool) -> Iterator[Checked]:
+def _check_all(
+    context: Context, name: str, files: Iterable[StoredFile], *, decode: bool
+) -> Iterator[tuple[StoredFile, Checked]]:
     """What became of each, in order. A few batches are under way at one time, whatever the number of files."""
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    def check(batch: Sequence[StoredFile]) -> list[Checked]:
-        return [_check(context, name, file, decode=decode) for file in batch]
+    def check(batch: Sequence[StoredFile]) -> list[tuple[StoredFile, Checked]]:
+        return [(file, _check(context, name, file, decode=decode)) for file in batch]
 
-    running: deque[Future[list[Checked]]] = deque()
+    coming = iter(files)
+    running: deque[Future[list[tuple[StoredFile, Checked]]]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(files), BATCH):
-            running.append(pool.submit(check, files[start : start + BATCH]))
+        while batch := list(islice(coming, BATCH)):
+            running.append(pool.submit(check, batch))
             if len(running) > 2 * THREADS:
                 yield from running.popleft().result()
         while running:
@@ -202,12 +224,11 @@ def _damaged(stream: BinaryIO, file: StoredFile, digest: str) -> str:
 
 
 def _extra_findings(context: Context, record: Record) -> Iterator[Finding]:
-    known = {file.path for file in record.files}
     folder = str(context.root.folder(record.database))
     for parent, folders, names in os.walk(folder):
         place = parent[len(folder) + 1 :].replace(os.sep, "/")
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in sorted([*names, *links]):
             path = f"{place}/{name}" if place else name
-            if path not in known:
+            if not record.files.has(path):
                 yield Finding(record.database, f"{record.database}/{path}", FOREIGN, "no such file", "a file")

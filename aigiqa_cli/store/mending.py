@@ -20,8 +20,8 @@ from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.names import ASIDE, shortened
 from aigiqa_cli.store.durable import fsync_folder, write_whole
-from aigiqa_cli.store.records import StoredFile
 from aigiqa_cli.store.root import Root
+from aigiqa_cli.store.stored_files import StoredFile
 
 
 @dataclass(frozen=True)

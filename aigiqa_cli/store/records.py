@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from aigiqa_cli.digests import sha256_bytes
+from aigiqa_cli.digests import BLOCK
 from aigiqa_cli.errors import IntegrityFault, RefusedInput
 from aigiqa_cli.machine import machine_faults
 from aigiqa_cli.names import is_database_id, unsafe_reason
 from aigiqa_cli.store.root import Root
+from aigiqa_cli.store.stored_files import Packing, StoredFiles
 
 FORMAT = 1
 _SEAL = f',"seal":"{"0" * 64}"}}\n'
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A published file: path relative to the database's folder, length in bytes, SHA-256."""
-
-    path: str
-    bytes: int
-    sha256: str
+# A record is read and written piece by piece: one of a million files is 130 MB. No text in it can hold these bytes, as
+# within a text each quote follows a backslash.
+_FILES, _BETWEEN, _END = b',"files":[[', b'"],["', b'"]],"'
+_AT_ONCE = 5_000  # files
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Record:
     references: int
     index_sha256: str
     sources: tuple[StoredSource, ...]
-    files: tuple[StoredFile, ...]
+    files: StoredFiles
     rejected: tuple[dict[str, str], ...]
     ignored: int
     warnings: tuple[str, ...]
@@ -76,13 +74,37 @@ class Record:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(file.bytes for file in self.files)
+        return self.files.size
 
-    def to_bytes(self) -> bytes:
-        content = {"record": FORMAT} | asdict(self)
-        content["files"] = [[file.path, file.bytes, file.sha256] for file in self.files]
-        text = json.dumps(content, ensure_ascii=False, indent=None, separators=(",", ":")).encode()
-        return text[:-1] + b',"seal":"%s"}\n' % sha256_bytes(text).encode()
+    def pieces(self) -> Iterator[bytes]:
+        """The record as it is written, with its seal."""
+        digest = hashlib.sha256()
+        for piece in self._unsealed():
+            digest.update(piece)
+            yield piece
+        digest.update(b"}")
+        yield b',"seal":"%s"}\n' % digest.hexdigest().encode()
+
+    def _unsealed(self) -> Iterator[bytes]:
+        yield b'{"record":%d' % FORMAT
+        for each in fields(self):
+            value = getattr(self, each.name)
+            yield f',"{each.name}":'.encode()
+            if each.name == "files":
+                yield from self._files()
+            else:
+                yield _json([asdict(one) for one in value] if each.name == "sources" else value)
+
+    def _files(self) -> Iterator[bytes]:
+        yield b"["
+        for start in range(0, len(self.files), _AT_ONCE):
+            entries = _json([[file.path, file.bytes, file.sha256] for file in self.files[start : start + _AT_ONCE]])
+            yield (b"," if start else b"") + entries[1:-1]
+        yield b"]"
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read_record(root: Root, database: str) -> Record | None:
@@ -93,14 +115,10 @@ def read_record(root: Root, database: str) -> Record | None:
 def read_record_at(path: Path, database: str) -> Record | None:
     """The record in a file, None if there is none."""
     try:
-        with machine_faults(f"reading the record of {database}"):
-            data = path.read_bytes()
+        with machine_faults(f"reading the record of {database}"), path.open("rb") as stream:
+            return _parse(database, stream)
     except FileNotFoundError:
         return None
-    try:
-        record = _parse(database, json.loads(data), _seal(data))
-        if b"\\ud" in data.lower():
-            record.to_bytes()  # half a character, which we never write, cannot be written
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityFault(
             f"the record of {database} is damaged: {error}",
@@ -108,7 +126,11 @@ def read_record_at(path: Path, database: str) -> Record | None:
             fault=error.fault if isinstance(error, _Forged) else "X01",
             database=database,
         ) from None
-    return record
+
+
+def recorded_files(stream: BinaryIO) -> StoredFiles:
+    """The files of a record of ours. Raises ValueError, KeyError or TypeError for anything else."""
+    return _apart(stream, "")[1]
 
 
 class _Forged(ValueError):
@@ -119,12 +141,40 @@ class _Forged(ValueError):
         self.fault = fault
 
 
-def _seal(data: bytes) -> str:
+def _parse(database: str, stream: BinaryIO) -> Record:
+    sealed = _seal(stream)
+    content, files = _apart(stream, database)
+    stated = content.pop("seal", sealed)  # records of the first days have none
+    content["sources"] = tuple(StoredSource(**entry) for entry in content["sources"])
+    content["rejected"] = tuple(content["rejected"])
+    content["warnings"] = tuple(content["warnings"])
+    record = Record(**content, files=files)
+    if record.database != database or not is_database_id(database):
+        raise _Forged("it belongs to another database", "X06")
+    if not files:
+        raise _Forged("it lists no files", "X08")
+    _check_types(record)
+    if stated != sealed:
+        raise ValueError("its content is not what was sealed")
+    return record
+
+
+def _seal(stream: BinaryIO) -> str:
     """The SHA-256 of what stands before the seal, which ends a record: no bit of it may flip unseen (S10)."""
-    return sha256_bytes(data[: -len(_SEAL)] + b"}") if len(data) > len(_SEAL) else ""
+    left = os.fstat(stream.fileno()).st_size - len(_SEAL)
+    digest = hashlib.sha256()
+    while left > 0 and (block := stream.read(min(BLOCK, left))):
+        digest.update(block)
+        left -= len(block)
+    stream.seek(0)
+    digest.update(b"}")
+    return digest.hexdigest()
 
 
-def _parse(database: str, content: Any, sealed: str) -> Record:
+def _apart(stream: BinaryIO, database: str) -> tuple[dict[str, Any], StoredFiles]:
+    """The files of a record, and the rest of it."""
+    pieces = _pieces(stream)
+    content = json.loads(next(pieces))
     form = content.pop("record")
     if type(form) is not int or form < 1:
         raise ValueError("its format is no number")
@@ -132,26 +182,53 @@ def _parse(database: str, content: Any, sealed: str) -> Record:
         raise RefusedInput(
             f"{database} was installed by a newer aigiqa", hint="pip install --upgrade aigiqa", fault="S23"
         )
-    stated = content.pop("seal", sealed)  # records of the first days have none
-    content["files"] = tuple(StoredFile(*entry) for entry in content["files"])
-    content["sources"] = tuple(StoredSource(**entry) for entry in content["sources"])
-    content["rejected"] = tuple(content["rejected"])
-    content["warnings"] = tuple(content["warnings"])
-    record = Record(**content)
-    if record.database != database or not is_database_id(database):
-        raise _Forged("it belongs to another database", "X06")
-    if not record.files:
-        raise _Forged("it lists no files", "X08")
-    _check_types(record)
-    for file in record.files:
-        reason, _ = unsafe_reason(file.path)
-        if reason:
-            raise _Forged(f"the path {file.path!r} {reason}", "X06")
-    if len({file.path for file in record.files}) != len(record.files):
-        raise _Forged("it lists a file twice", "X06")
-    if stated != sealed:
-        raise ValueError("its content is not what was sealed")
-    return record
+    packing = Packing()
+    for path, length, sha256 in content.pop("files", ()):
+        _add(packing, path, length, sha256)
+    rest: dict[str, Any] = {}
+    for piece in pieces:
+        found = json.loads(piece)
+        if isinstance(found, dict):
+            rest = found
+        for path, length, sha256 in found if rest is not found else ():
+            _add(packing, path, length, sha256)
+    if content.keys() & rest.keys() or "files" in rest:
+        raise ValueError("it says a thing twice")
+    content |= rest
+    _json(content)  # half a character, which we never write, cannot be written
+    try:
+        return content, StoredFiles(packing)
+    except ValueError as error:
+        raise _Forged(str(error), "X06") from None
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """A record as several pieces of JSON: an object of what stands before the list of its files, parts of that list,
+    and an object of what stands behind it. One that is written otherwise than we do is one piece."""
+    held, within = b"", False
+    while block := stream.read(BLOCK):
+        known = 0 if within else max(0, len(held) - len(_FILES))
+        held += block
+        if not within and (begin := held.find(_FILES, known)) >= 0:
+            yield held[:begin] + b"}"
+            held, within = held[begin + len(_FILES) - 1 :], True
+        if not within:
+            continue
+        if (end := held.find(_END)) >= 0:
+            yield b"[" + held[: end + 2] + b"]"
+            yield b"{" + held[end + len(_END) - 1 :] + stream.read()
+            return
+        if (last := held.rfind(_BETWEEN)) >= 0:
+            yield b"[" + held[: last + 2] + b"]"
+            held = held[last + 3 :]
+    yield b"[" + held if within else held
+
+
+def _add(packing: Packing, path: Any, length: Any, sha256: Any) -> None:
+    packing.add(path, length, sha256)
+    reason, _ = unsafe_reason(path)
+    if reason:
+        raise _Forged(f"the path {path!r} {reason}", "X06")
 
 
 def _check_types(record: Record) -> None:
@@ -160,9 +237,6 @@ def _check_types(record: Record) -> None:
     for source in record.sources:
         numbers.append(source.bytes)
         words += [source.asset, source.role, source.origin, source.name, source.sha256, source.proof]
-    for file in record.files:
-        numbers.append(file.bytes)
-        words += [file.path, file.sha256]
     words += [*record.warnings, *record.splits, *record.splits.values()]
     for finding in record.rejected:
         words += [*finding, *finding.values()]

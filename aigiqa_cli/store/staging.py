@@ -15,6 +15,8 @@ flushed, so rolling forward is always right.
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -25,11 +27,11 @@ from typing import Any
 from aigiqa_cli import folders, owners
 from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import TemporaryFault
-from aigiqa_cli.store.durable import exchange, flush_tree, fsync_folder, write_whole
+from aigiqa_cli.store.durable import exchange, flush_tree, fsync_folder, whole_file, write_whole
 from aigiqa_cli.store.locks import owner_note, try_flock
-from aigiqa_cli.store.records import Record
+from aigiqa_cli.store.records import Record, recorded_files
 from aigiqa_cli.store.root import Root
-from aigiqa_cli.store.stat_cache import clock, note_looks, written_looks
+from aigiqa_cli.store.stat_cache import Looks, clock, note_looks, written_looks
 
 OWNER, TREE, RECORD, SCRATCH = "owner.json", "tree", "record.json", "scratch"
 EXCHANGE = "exchanged"  # which folder the tree is (its inode), noted before it and the former version change hands
@@ -60,18 +62,21 @@ class Staging:
         folders.remove_tree(self.scratch)  # what it held was never to be published
         flush_tree(self.folder)
         looks = self._looks(record)
-        data = record.to_bytes()
-        write_whole(self.folder / RECORD, data)
+        digest = hashlib.sha256()
+        with whole_file(self.folder / RECORD) as stream:
+            for piece in record.pieces():
+                digest.update(piece)
+                stream.write(piece)
         roll_forward(self.root, self.folder, self.database)
         with suppress(OSError):  # the database is installed; only `verify --quick` would have had less to read
-            note_looks(self.root, record, sha256_bytes(data), looks.items())
+            note_looks(self.root, record, digest.hexdigest(), looks)
 
-    def _looks(self, record: Record) -> dict[str, str]:
+    def _looks(self, record: Record) -> Looks:
         """How the files look while nobody else can reach them."""
         try:
             return written_looks(self.tree, record, clock(self.root))
         except OSError:
-            return {}
+            return Looks()
 
     def close(self) -> None:
         """Drop whatever is left of it; but what is prepared to be published stays, for `heal` to finish."""
@@ -278,9 +283,9 @@ def _is_recorded(root: Root, database: str, record: bytes | None) -> bool:
 
 def _holds(folder: Path, record: bytes) -> bool:
     """Are the files in the folder those of this record? Its list of checksums stands for all of them."""
-    recorded = {path: sha256 for path, _, sha256 in json.loads(record)["files"]}
+    listed = recorded_files(io.BytesIO(record)).of(CHECKSUMS)
     found = _bytes(folder / CHECKSUMS)
-    return sha256_bytes(found) == recorded.get(CHECKSUMS) if found is not None else CHECKSUMS not in recorded
+    return listed is None if found is None else listed is not None and sha256_bytes(found) == listed.sha256
 
 
 def withdraw(root: Root, database: str) -> Path:

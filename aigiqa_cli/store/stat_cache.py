@@ -11,7 +11,6 @@ the note: whatever is changed later gets other times than those in the note.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from aigiqa_cli import folders
@@ -37,32 +36,44 @@ def is_settled(status: os.stat_result, before: int) -> bool:
     return status.st_mtime_ns < before and status.st_ctime_ns < before
 
 
-def written_looks(tree: Path, record: Record, before: int) -> dict[str, str]:
-    """The files of an install that is about to be published, which were hashed as they were written: path -> look.
+class Looks:
+    """How files look, of many: each folder ("" is the database's own) -> `look` of every file in it."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, set[str]] = {"": set()}
+
+    def add(self, path: str, shape: str) -> None:
+        place = path.rpartition("/")[0]
+        if place not in self.places:
+            parts = place.split("/")
+            for count in range(1, len(parts) + 1):
+                self.places.setdefault("/".join(parts[:count]), set())
+        self.places[place].add(shape)
+
+    def drop(self, name: str) -> None:
+        """A file of the database's own folder."""
+        self.places[""] = {shape for shape in self.places[""] if not shape.startswith(f"{name}/")}
+
+
+def written_looks(tree: Path, record: Record, before: int) -> Looks:
+    """The files of an install that is about to be published, which were hashed as they were written.
 
     What has a second name was taken over from the version before, and changes its times when that goes.
     """
-    sizes = {file.path: file.bytes for file in record.files}
-    looks = {}
+    looks = Looks()
     for place, _, names, handle in folders.walk(tree):
-        for name in names:
+        for name in sorted(names):
             path, status = joined(place, name), os.stat(name, dir_fd=handle, follow_symlinks=False)
-            if sizes.get(path) == status.st_size and status.st_nlink == 1 and is_settled(status, before):
-                looks[path] = look(name, status)
+            file = record.files.of(path)
+            if file and file.bytes == status.st_size and status.st_nlink == 1 and is_settled(status, before):
+                looks.add(path, look(name, status))
     return looks
 
 
-def note_looks(root: Root, record: Record, record_sha256: str, looks: Iterable[tuple[str, str]]) -> None:
-    """Note files of a database, (path, look) each, in place of what was noted before. Raises OSError."""
-    places: dict[str, set[str]] = {"": set()}
-    for path, shape in looks:
-        place = path.rpartition("/")[0]
-        if place not in places:
-            parts = place.split("/")
-            for count in range(1, len(parts) + 1):
-                places.setdefault("/".join(parts[:count]), set())
-        places[place].add(shape)
-    write_note(root, record.database, Noted(record_sha256, len(record.files), record.size, record.images, places))
+def note_looks(root: Root, record: Record, record_sha256: str, looks: Looks) -> None:
+    """Note files of a database in place of what was noted before. Raises OSError."""
+    counts = len(record.files), record.size, record.images
+    write_note(root, record.database, Noted(record_sha256, *counts, looks.places))
 
 
 def write_note(root: Root, name: str, noted: Noted) -> None:

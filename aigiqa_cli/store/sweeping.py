@@ -18,6 +18,7 @@ from aigiqa_cli.store.locks import try_flock
 from aigiqa_cli.store.records import installed_ids, read_record_at, read_records
 from aigiqa_cli.store.root import Root
 from aigiqa_cli.store.staging import RECORD, abandoned, bury, drop, unborn
+from aigiqa_cli.store.stored_files import StoredFiles
 
 STAGING, REPLACED, UNBORN = "staging", "replaced", "staging that was never begun"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")  # as `whole_file` names them
@@ -107,7 +108,7 @@ def retire(root: Root, folder: Path) -> list[Path]:
         record = read_record_at(note, database)
     except (IntegrityFault, RefusedInput):
         record = None
-    owned = {file.path: file.sha256 for file in record.files} if record else {}
+    owned = record.files if record else StoredFiles()
     if folder.is_symlink():  # exchanged for the folder just before it was renamed: nothing behind it is ours (S17)
         folders.remove(note, missing_ok=True)
         return [_set_aside(root, database, folder)]
@@ -116,9 +117,10 @@ def retire(root: Root, folder: Path) -> list[Path]:
         with folders.named_in(folder / place):
             for name in names:
                 relative = f"{place}/{name}" if place else name
-                if _is_ours(handle, name, owned.get(relative, ""), root.folder(database) / relative):
+                file = owned.of(relative)
+                if _is_ours(handle, name, file.sha256 if file else "", root.folder(database) / relative):
                     os.unlink(name, dir_fd=handle)
-                elif relative in owned or not _sent_home(root, database, folder / relative, relative):
+                elif file or not _sent_home(root, database, folder / relative, relative):
                     changed.append(_set_aside(root, database, folder / relative))
             for name in emptied:
                 os.rmdir(name, dir_fd=handle)

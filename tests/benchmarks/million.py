@@ -91,7 +91,7 @@ def install(root: Path, count: int) -> None:
     from aigiqa_cli import root_index
     from aigiqa_cli.index import COLUMNS
     from aigiqa_cli.reporting import Silent
-    from aigiqa_cli.store import Record, Root, StoredFile, staged
+    from aigiqa_cli.store import Record, Root, StoredFile, StoredFiles, staged
 
     place = Root(root.resolve())
     place.prepare()
@@ -113,7 +113,7 @@ def install(root: Path, count: int) -> None:
             Record(
                 database="crowd", state="labels", partial=False, manifest_version=1, manifest_sha256=files[1].sha256,
                 aigiqa="0", installed_at="2026-07-01T00:00:00+00:00", rows=count, images=0, references=0,
-                index_sha256=files[2].sha256, sources=(), files=tuple(files), rejected=(), ignored=0, warnings=(),
+                index_sha256=files[2].sha256, sources=(), files=StoredFiles(files), rejected=(), ignored=0, warnings=(),
                 splits={},
             )
         )  # fmt: skip

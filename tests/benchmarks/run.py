@@ -3,8 +3,8 @@
     python tests/benchmarks/run.py [--only NAME] [--runs N] [--json PATH] [--megabytes 1000] [--work FOLDER] [--strict]
 
 It reports and ends with 0, also where a target is missed; with --strict a missed or not run row ends with 1, and a
-command that fails always does. The tree, the million rows and the peers (what they do after a kill, see peers.py) take
-long and run only by name. With --work the data stays for the next run.
+command that fails always does. The tree, the million rows and files and the peers (what they do after a kill, see
+peers.py) take long and run only by name. With --work the data stays for the next run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import material
 import measure
 import methods
 import million
+import million_files
 import part
 import peers
 import quick
@@ -49,11 +50,12 @@ BENCHMARKS: dict[str, Callable[[Material, int | None], list[Row]]] = {
     "gallery": gallery.rows,
     "methods": methods.rows,
     "million": million.rows,
+    "million-files": million_files.rows,
     "tree": tree.rows,
     "peers": peers.rows,
 }
 NEED_ARCHIVE = {"import", "verify", "fetch", "part"}
-ONLY_BY_NAME = {"tree", "peers", "million"}
+ONLY_BY_NAME = {"tree", "peers", "million", "million-files"}
 VERSIONS = {"unzip": ("unzip", "-v"), "sha256sum": ("sha256sum", "--version"), "hf": ("hf", "--version")}
 
 
@@ -116,7 +118,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the archive")
     parser.add_argument("--files", type=int, default=tree.FILES, help="files of the tree")
-    parser.add_argument("--rows", type=int, default=million.ROWS, help="rows of the index of `million`")
+    parser.add_argument("--rows", type=int, default=million.ROWS, help="rows of `million`, files of `million-files`")
     parser.add_argument("--work", type=Path, help="folder that keeps the data (default: a temporary one)")
     parser.add_argument("--strict", action="store_true", help="end with 1 if a target is missed or a row is not run")
     chosen = parser.parse_args()
