@@ -326,3 +326,28 @@ def test_S17_a_file_without_a_name_is_not_made_behind_a_link(
     assert list((tmp_path / "away").iterdir()) == []
     with folders.unnamed(tmp_path / "away") as stream:
         assert os.fstat(stream.fileno()).st_nlink == 0
+
+
+@pytest.mark.parametrize("at", [None, 0, 70_001])
+def test_all_of_it_is_written_in_small_pieces_whatever_the_system_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int | None
+) -> None:
+    """Of large writes Linux makes large folios, which takes long; and any write may be cut short."""
+    data = bytes(range(251)) * 800
+    asked: list[int] = []
+    write, pwrite = os.write, os.pwrite
+
+    def some(view: memoryview) -> memoryview:
+        asked.append(len(view))
+        return view[: max(1, len(view) - 17 * (len(asked) % 3))]
+
+    monkeypatch.setattr(folders.os, "write", lambda descriptor, view: write(descriptor, some(view)))
+    monkeypatch.setattr(folders.os, "pwrite", lambda descriptor, view, at: pwrite(descriptor, some(view), at))
+    path = tmp_path / "some"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    folders.write(descriptor, data, at)
+    folders.write(descriptor, b"", at)
+    os.close(descriptor)
+    assert path.read_bytes() == b"\0" * (at or 0) + data
+    assert max(asked) < 64 << 10
+    assert len(asked) > len(data) // max(asked)

@@ -7,7 +7,6 @@ into a nameless local file, and the worker judges them exactly as it judges a fi
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -73,7 +72,7 @@ class ArchiveElsewhere(Archive):
 
         def put(at: int, data: bytes) -> None:
             number = bisect_right(starts, at) - 1
-            _write_all(self._parts.fileno(), data, places[number] + at - starts[number])
+            folders.write(self._parts.fileno(), data, places[number] + at - starts[number])
 
         self._bring(spans, put)
         return [(begin, end, place) for (begin, end), place in zip(spans, places, strict=True)]
@@ -88,10 +87,3 @@ def merged(spans: Sequence[Span]) -> list[Span]:
         else:
             found.append((begin, end))
     return found
-
-
-def _write_all(descriptor: int, data: bytes, at: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, at)
-        view, at = view[count:], at + count

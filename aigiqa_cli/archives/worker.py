@@ -32,7 +32,7 @@ from aigiqa_cli.archives.tar import TarFormat
 from aigiqa_cli.archives.zip import ZipFormat
 from aigiqa_cli.archives.zip_arriving import ZipArriving
 from aigiqa_cli.archives.zip_parts import ZipInParts
-from aigiqa_cli.folders import below
+from aigiqa_cli.folders import below, write
 from aigiqa_cli.machine import machine_fault
 
 FORMATS: dict[str, type[Any]] = {
@@ -105,7 +105,7 @@ class Unpacker:
                 if order["look"] and len(head) < HEAD:
                     head = head + chunk if head else chunk
                 if descriptor >= 0:
-                    _write_all(descriptor, chunk)
+                    write(descriptor, chunk)
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -135,12 +135,6 @@ def _look(data: bytes, how: str) -> dict[str, Any]:
     except images.NotAnImage as error:
         return {"problem": str(error), "fault": error.fault}
     return {"width": header.width, "height": header.height, "format": header.format}
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def say(answer: dict[str, Any]) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigiqa_cli.exports.card import card, features
-from aigiqa_cli.exports.pouring import PIECE, Installed, Pouring, reading, side_by_side
+from aigiqa_cli.exports.pouring import Installed, Pouring, reading, side_by_side
 from aigiqa_cli.exports.samples import Plan, Shard, Source, shards
 from aigiqa_cli.exports.typed import Typed
+from aigiqa_cli.folders import PIECE
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

@@ -1,8 +1,6 @@
 """Installed files, read once: what is copied is hashed on its way, and must be what was installed.
 
-Everything goes through one small buffer, which stays in the processor's cache. Its size matters on Linux: for aligned
-writes of 64 KiB and more the kernel looks for large folios, and on a machine whose memory is in use that takes twice
-the time of all the rest.
+Everything goes through one small buffer, which stays in the processor's cache.
 """
 
 from __future__ import annotations
@@ -19,10 +17,10 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from aigiqa_cli.errors import Finding, IntegrityFault
+from aigiqa_cli.folders import PIECE
 
 Unit = TypeVar("Unit")
 
-PIECE = 48 << 10
 THREADS = 2
 
 

@@ -77,9 +77,7 @@ class Part:
             self.size += len(block)
 
     def append(self, block: bytes) -> None:
-        view = memoryview(block)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        folders.write(self._descriptor, block)
         self._digest.update(block)
         self.size += len(block)
 
