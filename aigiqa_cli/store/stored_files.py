@@ -7,6 +7,7 @@ each ends, its length and its hash.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import overload
@@ -52,8 +53,8 @@ class Packing:
         self.sizes.append(length)
         self.hashes += digest
 
-    def path(self, number: int) -> bytes | bytearray:
-        return self.paths[self.ends[number - 1] if number else 0 : self.ends[number]]
+    def path(self, number: int) -> bytes:
+        return bytes(self.paths[self.ends[number - 1] if number else 0 : self.ends[number]])
 
     def file(self, number: int) -> StoredFile:
         digest = self.hashes[number * _HASH : (number + 1) * _HASH].hex()
@@ -110,7 +111,7 @@ class StoredFiles(Sequence[StoredFile]):
         if following < len(self) and self.packed.path(following) == wanted:
             found = following
         else:
-            found = self._first_not_before(wanted)
+            found = bisect_left(range(len(self)), wanted, key=self.packed.path)
             if found == len(self) or self.packed.path(found) != wanted:
                 return None
         self._next = found + 1
@@ -123,16 +124,6 @@ class StoredFiles(Sequence[StoredFile]):
 
     def has(self, path: str) -> bool:
         return self.position(path) is not None
-
-    def _first_not_before(self, wanted: bytes) -> int:
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self.packed.path(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low
 
 
 def _sorted(files: Iterable[StoredFile]) -> Packing:
