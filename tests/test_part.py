@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import tarfile
 import time
 import zipfile
@@ -692,31 +691,6 @@ def test_killed_on_the_way_the_same_command_heals(grove: Grove, members: dict[st
         site.faults.clear()
     grove.fetch("--where", "row < 9")
     assert grove.images() == list(range(9))
-    grove.sound(members)
-
-
-def test_what_came_before_a_kill_is_not_moved_again(grove: Grove, members: dict[str, bytes], tmp_path: Path) -> None:
-    """A large part comes in portions, each of them committed before the next one is asked for."""
-    (tmp_path / "few").mkdir()
-    (tmp_path / "few" / "sitecustomize.py").write_text("from aigiqa_cli.subsets import bringing; bringing.AT_ONCE = 4")
-    path = grove.run.environment.get("PYTHONPATH", "")
-    grove.run.environment["PYTHONPATH"] = f"{tmp_path / 'few'}{os.pathsep}{path}"
-    for site in (grove.first, grove.second):  # the directory, a portion of four or two of them, and then nothing more
-        site.faults.add("/grove.zip", *[Fault()] * 3, Fault(stall=60, cut=10))
-    process = grove.run.start("fetch", "grove", "--where", "row < 10")
-    deadline = time.monotonic() + LIMIT
-    while len(grove.images()) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    kill(process)
-    invariants.check(grove.run.root, settled=False)
-    here = grove.images()
-    assert len(here) in (4, 8)
-    for site in (grove.first, grove.second):
-        site.faults.clear()
-    told = grove.fetch("--where", "row < 10").err
-    assert f"for {10 - len(here)} images" in told
-    assert grove.images() == list(range(10))
     grove.sound(members)
 
 

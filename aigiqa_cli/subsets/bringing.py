@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from aigiqa_cli.store import Record
 
 _WORTH_WHOLE = 2  # from half of the images on, the whole archive in one request is the better way, and proven
-AT_ONCE = 2_000  # images of a zip that are brought and committed before more are asked for: a kill loses no more
 _ROUNDS = 2  # a file that is replaced while it is read is begun anew once
 _NO_PARTS = ("N16", "N17")  # the host does not give out parts, or not so that they are known to be of one version
 _OURS = ("S10", "S11", "M10", "N31")  # another mirror would not help
@@ -50,8 +49,8 @@ _OURS = ("S10", "S11", "M10", "N31")  # another mirror would not help
 
 @dataclass
 class Order:
-    """What is to be brought: `chosen` image_ids, those of them that are still `missing` (`anew` although they are
-    here), by mirrors of `kind` ("" = all)."""
+    """What is to be brought: `chosen` image_ids, those of them that are `missing` (`anew` although they are here), by
+    mirrors of `kind` ("" = all)."""
 
     context: Context
     database: Database
@@ -67,10 +66,10 @@ class Order:
     def __post_init__(self) -> None:
         self.obtained = Obtained(self.context)
 
-    def part(self, count: int | None = None) -> Part:
-        """The first `count` of what is missing, or all of it, added to what is here."""
-        images = frozenset(self.missing[:count])
-        return Part(images, anew=images if self.anew else frozenset())
+    @property
+    def part(self) -> Part:
+        """Added to what is here."""
+        return Part(frozenset(self.missing), anew=frozenset(self.missing if self.anew else ()))
 
     @property
     def whole_part(self) -> Part:
@@ -166,7 +165,7 @@ def _demand_random_access(asset: Asset) -> None:
 
 
 def _from_tree(order: Order, asset: Asset) -> None:
-    narrow = narrowing(order.database, order.tables, order.part(), order.record, beside=True)
+    narrow = narrowing(order.database, order.tables, order.part, order.record, beside=True)
     if narrow is None:
         raise IntegrityFault(
             f"the label tables of {order.database.title} are not as they were installed",
@@ -174,7 +173,7 @@ def _from_tree(order: Order, asset: Asset) -> None:
             fault="S10",
             phase="SCORES",
         )
-    order.install(order.obtained.file(order.database, asset, order.kind, narrow), order.part())
+    order.install(order.obtained.file(order.database, asset, order.kind, narrow), order.part)
 
 
 def _from_zip(order: Order, asset: Asset) -> None:
@@ -213,18 +212,15 @@ def _from_mirror(order: Order, asset: Asset, source: Source) -> None:
             database=order.database,
             reporter=context.reporter,
         )
-        count = len(order.missing)
         try:
-            while order.missing:
-                order.install(container, order.part(AT_ONCE))
-                order.missing = order.missing[AT_ONCE:]
+            order.install(container, order.part)
         except Again as fault:
             if last == _ROUNDS:
                 raise
             context.reporter.note(f"{source.label}: {fault.message}; it is read anew")
         else:
             moved = f"{remote.moved:,} of {remote.length:,} bytes of {name}"
-            context.reporter.note(f"{source.label}: {moved} for {count:,} images")
+            context.reporter.note(f"{source.label}: {moved} for {len(order.missing):,} images")
             return
 
 
