@@ -140,7 +140,7 @@ def records(internal: str, wanted: Collection[str] = ()) -> dict[str, str]:
         name, suffix = os.path.splitext(file)
         if suffix == ".json" and (name in wanted or not wanted):
             with open(os.path.join(folder, file), "rb") as stream:
-                found[name] = hashlib.sha256(stream.read()).hexdigest()
+                found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
 
 

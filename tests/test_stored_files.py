@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import random
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aigiqa_cli.errors import IntegrityFault
-from aigiqa_cli.store import Record, Root, StoredFile, StoredFiles, read_record, records, staged
-from aigiqa_cli.store.records import read_record_at, recorded_files
+from aigiqa_cli.errors import Fault, IntegrityFault
+from aigiqa_cli.store import Record, Root, StoredFile, StoredFiles, StoredSource, read_record, records, staged
+from aigiqa_cli.store.records import is_record_of, read_record_at, recorded_sha256
 from aigiqa_cli.store.stored_files import Packing
 
 TRICKY = (
@@ -141,7 +141,10 @@ def test_a_record_is_the_same_wherever_a_block_of_it_ends(
     path = written(tmp_path / "some.json", record)
     monkeypatch.setattr(records, "BLOCK", block)
     assert read_record_at(path, "some") == record
-    assert recorded_files(io.BytesIO(path.read_bytes())) == record.files
+    assert is_record_of(path, "some")
+    for file in record.files:
+        assert recorded_sha256(path.read_bytes(), file.path) == file.sha256
+    assert recorded_sha256(path.read_bytes(), "none") is None
 
 
 def test_entries_are_written_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,3 +227,33 @@ def test_an_installed_record_is_read_back(tmp_path: Path) -> None:
         (work.tree / "index.csv").write_bytes(data)
         work.publish(record_of(files))
     assert read_record(root, "some") == record_of(files)
+
+
+@pytest.mark.parametrize(
+    "change", [('"record":1,', '"record":2,'), (digest("images/a.png"), "z" * 64), ("images/a", "")]
+)
+def test_a_record_that_this_version_refuses_is_still_told_apart(tmp_path: Path, change: tuple[str, str]) -> None:
+    """What is half published is finished first, whichever version began it; then the record is judged."""
+    data = b"".join(record_of(some(*TRICKY)).pieces()).decode()
+    assert change[0] in data
+    path = tmp_path / "some.json"
+    path.write_text(data.replace(*change))
+    with pytest.raises(Fault):
+        read_record_at(path, "some")
+    assert is_record_of(path, "some")
+    assert not is_record_of(path, "other")
+    assert recorded_sha256(path.read_bytes(), "index.csv") == digest("index.csv")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"7", b"[]", b'{"record":1,"files":[["a",1,"' + b"0" * 64 + b'"'])
+def test_what_is_no_record_at_all_is_nobodys(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "some.json").write_bytes(data)
+    assert not is_record_of(tmp_path / "some.json", "some")
+    assert not is_record_of(tmp_path / "none.json", "some")
+
+
+def test_an_asset_that_came_from_two_mirrors_is_named_once(tmp_path: Path) -> None:
+    sources = tuple(StoredSource("a.zip", "images", origin, "a.zip", 5, "", "") for origin in ("one", "two"))
+    assert replace(record_of(some(*TRICKY)), sources=sources).unpinned == ("a.zip",)
+    local = tuple(replace(source, proof="local") for source in sources)
+    assert replace(record_of(some(*TRICKY)), sources=local).local == ("a.zip",)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from aigiqa_cli import looks
 from aigiqa_cli.context import Context
-from aigiqa_cli.digests import sha256_bytes, sha256_stream
+from aigiqa_cli.digests import sha256_bytes, sha256_file, sha256_stream
 from aigiqa_cli.errors import Finding, IntegrityFault, UsageFault
 from aigiqa_cli.looks import INDEX, Noted, look
 from aigiqa_cli.store import Record, StoredFile, read_record
@@ -62,6 +62,7 @@ def verify(context: Context, name: str, *, decode: bool = False, quick: bool = F
     trusted = unread.count(0)
     before = _clock(context) if quick else None
     findings: list[Finding] = []
+    settled = 0
     context.reporter.phase(f"verifying {name}", total=sum(file.bytes for file in compress(record.files, unread)))
     files = compress(record.files, unread)
     for file, checked in _check_all(context, name, files, decode=decode):
@@ -69,6 +70,7 @@ def verify(context: Context, name: str, *, decode: bool = False, quick: bool = F
             findings.append(checked.finding)
         elif before is not None and checked.status and is_settled(checked.status, before):
             sound.add(file.path, look(file.path.rpartition("/")[2], checked.status))
+            settled += 1
     findings += _extra_findings(context, record)
     if _is_read(record, unread, INDEX) and not any(finding.path == f"{name}/{INDEX}" for finding in findings):
         from aigiqa_cli import root_index
@@ -76,7 +78,7 @@ def verify(context: Context, name: str, *, decode: bool = False, quick: bool = F
         if lost := root_index.astray(context.root, record):
             findings.append(lost)
             sound.drop(INDEX)
-    if before is not None and trusted < len(record.files):
+    if settled:
         with suppress(OSError):  # what is not noted is read again
             note_looks(context.root, record, sealed, sound)
     findings.sort(key=lambda finding: finding.path)
@@ -139,7 +141,7 @@ def require_sound(results: Sequence[Verified], root_findings: Sequence[Finding])
 
 def _record_sha256(context: Context, name: str) -> str:
     try:
-        return sha256_bytes(context.root.record(name).read_bytes())
+        return sha256_file(context.root.record(name))[0]
     except OSError:
         return ""
 

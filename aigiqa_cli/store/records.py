@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,8 +21,8 @@ from aigiqa_cli.store.stored_files import Packing, StoredFiles
 
 FORMAT = 1
 _SEAL = f',"seal":"{"0" * 64}"}}\n'
-# A record is read and written piece by piece: one of a million files is 130 MB. No text in it can hold these bytes, as
-# within a text each quote follows a backslash.
+# A record is read and written piece by piece: one of a million files is 130 MB. No path in it can hold these bytes, as
+# none has a quote.
 _FILES, _BETWEEN, _END = b',"files":[[', b'"],["', b'"]],"'
 _AT_ONCE = 5_000  # files
 
@@ -64,12 +66,12 @@ class Record:
     @property
     def unpinned(self) -> tuple[str, ...]:
         """Assets that no published hash vouches for."""
-        return tuple(source.asset for source in self.sources if not source.proof)
+        return tuple(dict.fromkeys(source.asset for source in self.sources if not source.proof))
 
     @property
     def local(self) -> tuple[str, ...]:
         """Assets that only the person at this machine vouches for."""
-        return tuple(source.asset for source in self.sources if source.proof == "local")
+        return tuple(dict.fromkeys(source.asset for source in self.sources if source.proof == "local"))
 
     @property
     def size(self) -> int:
@@ -128,9 +130,26 @@ def read_record_at(path: Path, database: str) -> Record | None:
         ) from None
 
 
-def recorded_files(stream: BinaryIO) -> StoredFiles:
-    """The files of a record of ours. Raises ValueError, KeyError or TypeError for anything else."""
-    return _apart(stream, "")[1]
+def recorded_sha256(record: bytes, path: str) -> str | None:
+    """What a record says of one of its files; the rest of it is not judged, nor which version it is of. Raises
+    ValueError, KeyError, TypeError or RecursionError for what is no record at all."""
+    found = None
+    for value in _values(io.BytesIO(record)):
+        for name, _, sha256 in value.get("files", ()) if isinstance(value, dict) else value:
+            found = sha256 if name == path else found
+    return found
+
+
+def is_record_of(path: Path, database: str) -> bool:
+    """Is this file the record of the database, whatever else it says?"""
+    try:
+        with path.open("rb") as stream:
+            values = _values(stream)
+            named = next(values)["database"]
+            deque(values, maxlen=0)  # the rest is read, too
+        return bool(named == database)
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
 
 
 class _Forged(ValueError):
@@ -173,8 +192,8 @@ def _seal(stream: BinaryIO) -> str:
 
 def _apart(stream: BinaryIO, database: str) -> tuple[dict[str, Any], StoredFiles]:
     """The files of a record, and the rest of it."""
-    pieces = _pieces(stream)
-    content = json.loads(next(pieces))
+    values = _values(stream)
+    content = next(values)
     form = content.pop("record")
     if type(form) is not int or form < 1:
         raise ValueError("its format is no number")
@@ -186,11 +205,10 @@ def _apart(stream: BinaryIO, database: str) -> tuple[dict[str, Any], StoredFiles
     for path, length, sha256 in content.pop("files", ()):
         _add(packing, path, length, sha256)
     rest: dict[str, Any] = {}
-    for piece in pieces:
-        found = json.loads(piece)
-        if isinstance(found, dict):
-            rest = found
-        for path, length, sha256 in found if rest is not found else ():
+    for value in values:
+        if isinstance(value, dict):
+            rest = value
+        for path, length, sha256 in value if rest is not value else ():
             _add(packing, path, length, sha256)
     if content.keys() & rest.keys() or "files" in rest:
         raise ValueError("it says a thing twice")
@@ -202,26 +220,31 @@ def _apart(stream: BinaryIO, database: str) -> tuple[dict[str, Any], StoredFiles
         raise _Forged(str(error), "X06") from None
 
 
+def _values(stream: BinaryIO) -> Iterator[Any]:
+    return map(json.loads, _pieces(stream))
+
+
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     """A record as several pieces of JSON: an object of what stands before the list of its files, parts of that list,
-    and an object of what stands behind it. One that is written otherwise than we do is one piece."""
-    held, within = b"", False
+    and an object of what stands behind it. One with other blanks than ours is one piece."""
+    held, within = bytearray(), False
     while block := stream.read(BLOCK):
-        known = 0 if within else max(0, len(held) - len(_FILES))
+        known = max(0, len(held) - len(_FILES))
         held += block
         if not within and (begin := held.find(_FILES, known)) >= 0:
-            yield held[:begin] + b"}"
-            held, within = held[begin + len(_FILES) - 1 :], True
+            yield bytes(held[:begin]) + b"}"
+            del held[: begin + len(_FILES) - 1]
+            within, known = True, 0
         if not within:
             continue
-        if (end := held.find(_END)) >= 0:
+        if (end := held.find(_END, known)) >= 0:
             yield b"[" + held[: end + 2] + b"]"
             yield b"{" + held[end + len(_END) - 1 :] + stream.read()
             return
         if (last := held.rfind(_BETWEEN)) >= 0:
             yield b"[" + held[: last + 2] + b"]"
-            held = held[last + 3 :]
-    yield b"[" + held if within else held
+            del held[: last + 3]
+    yield b"[" + held if within else bytes(held)
 
 
 def _add(packing: Packing, path: Any, length: Any, sha256: Any) -> None:

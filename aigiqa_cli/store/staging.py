@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from aigiqa_cli.digests import sha256_bytes
 from aigiqa_cli.errors import TemporaryFault
 from aigiqa_cli.store.durable import exchange, flush_tree, fsync_folder, whole_file, write_whole
 from aigiqa_cli.store.locks import owner_note, try_flock
-from aigiqa_cli.store.records import Record, recorded_files
+from aigiqa_cli.store.records import Record, is_record_of, recorded_sha256
 from aigiqa_cli.store.root import Root
 from aigiqa_cli.store.stat_cache import Looks, clock, note_looks, written_looks
 
@@ -283,9 +282,8 @@ def _is_recorded(root: Root, database: str, record: bytes | None) -> bool:
 
 def _holds(folder: Path, record: bytes) -> bool:
     """Are the files in the folder those of this record? Its list of checksums stands for all of them."""
-    listed = recorded_files(io.BytesIO(record)).of(CHECKSUMS)
     found = _bytes(folder / CHECKSUMS)
-    return listed is None if found is None else listed is not None and sha256_bytes(found) == listed.sha256
+    return recorded_sha256(record, CHECKSUMS) == (None if found is None else sha256_bytes(found))
 
 
 def withdraw(root: Root, database: str) -> Path:
@@ -331,7 +329,7 @@ def heal(root: Root, database: str) -> bool:
     for folder in abandoned(root, database):
         if not (folder / RECORD).exists():
             _drop_if_possible(folder)
-        elif _prepared_for(folder, database):
+        elif is_record_of(folder / RECORD, database):
             roll_forward(root, folder, database)
             healed = True
     for folder in unborn(root):
@@ -362,10 +360,3 @@ def _folders(root: Root) -> list[Path]:
         return sorted(root.staging.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _prepared_for(folder: Path, database: str) -> bool:
-    try:
-        return bool(json.loads((folder / RECORD).read_bytes())["database"] == database)
-    except (ValueError, KeyError, TypeError, OSError):
-        return False

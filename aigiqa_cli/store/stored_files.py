@@ -72,7 +72,7 @@ class StoredFiles(Sequence[StoredFile]):
         if packed.is_twice:
             raise ValueError("it lists a file twice")
         self.packed = packed
-        self._next = 0  # most are looked up in order, so what follows the last one is tried first
+        self._next: dict[str, int] = {}  # most are looked up in order: what follows the last one of its folder
 
     def __len__(self) -> int:
         return len(self.packed.sizes)
@@ -107,14 +107,15 @@ class StoredFiles(Sequence[StoredFile]):
     def position(self, path: str) -> int | None:
         """The number of the file of this path, in order of the paths; None if there is none."""
         wanted = path.encode("utf-8", "surrogatepass")  # a name on disk may be no text; none here is like it
-        following = self._next
+        folder = path.rpartition("/")[0]
+        following = self._next.get(folder, len(self))
         if following < len(self) and self.packed.path(following) == wanted:
             found = following
         else:
             found = bisect_left(range(len(self)), wanted, key=self.packed.path)
             if found == len(self) or self.packed.path(found) != wanted:
                 return None
-        self._next = found + 1
+        self._next[folder] = found + 1
         return found
 
     def of(self, path: str) -> StoredFile | None:
