@@ -220,6 +220,31 @@ def test_S04_a_full_disk_is_told_once(here: Local) -> None:
     assert (ended.code, told["error"]["fault"]) == (7, "S04")
 
 
+def test_S11_a_publication_that_was_begun_is_not_begun_again(here: Local) -> None:
+    """All was unpacked and proven, and a passing error comes between the folder and its record: the next run goes on."""
+    _, good = plain(here)
+    here.clear()
+    here.nursery.prelude = EARLY + SHORT + (
+        "import errno, os\n"
+        "from aigiqa_cli.store import staging\n"
+        "reading, told = staging._bytes, []\n"
+        "def stale(path):\n"
+        "    if path.parent.name == 'installed' and not told:\n"
+        "        told.append(path)\n"
+        "        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))\n"
+        "    return reading(path)\n"
+        "staging._bytes = stale\n"
+    )  # fmt: skip
+    ended = here.nursery("fetch", NAME, "--json")
+    assert ended.code == 6
+    assert ended.error()["fault"] == "S11"
+    invariants.check(here.root, settled=False)
+    here.server.log.clear()
+    fetch(here, EARLY + SHORT)
+    assert invariants.published(here.root) == good
+    assert not here.server.log, "nothing is moved twice"
+
+
 def test_S03_an_interrupt_leaves_the_beginning(here: Local) -> None:
     import signal
 

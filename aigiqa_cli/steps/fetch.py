@@ -22,7 +22,7 @@ from aigiqa_cli.obtaining.planning import planned
 from aigiqa_cli.obtaining.repacks import asset_or_repack
 from aigiqa_cli.obtaining.shares import shares
 from aigiqa_cli.states import DAMAGED, State, present, state_of
-from aigiqa_cli.store import Record, heal, locked, read_record
+from aigiqa_cli.store import Record, heal, is_prepared, locked, read_record
 from aigiqa_cli.subsets import Selection, choose
 
 if TYPE_CHECKING:
@@ -246,6 +246,9 @@ def _installed_while_arriving(
         obtained.call_off()
         raise
     except Fault as fault:  # from the whole file it is told in full
+        if is_prepared(context.root, database.id):  # all was unpacked and proven
+            obtained.call_off()
+            raise
         if lost := obtained.lost(fault):
             obtained.call_off()
             lost.database = database.id

@@ -14,13 +14,13 @@ from aigiqa_cli.store.records import (
     read_records,
 )
 from aigiqa_cli.store.root import Root, find_root
-from aigiqa_cli.store.staging import CHECKSUMS, Staging, heal, staged, unfinished, withdraw, withdrawn
+from aigiqa_cli.store.staging import CHECKSUMS, Staging, heal, is_prepared, staged, unfinished, withdraw, withdrawn
 from aigiqa_cli.store.stored_files import StoredFile, StoredFiles
 from aigiqa_cli.store.sweeping import Leftover, discard, drop_replaced, leftovers, retire
 
 __all__ = [
     "CHECKSUMS", "ROOT_INDEX", "Leftover", "Mend", "Record", "Root", "Staging", "StoredFile", "StoredFiles",
-    "StoredSource", "discard", "drop_replaced", "find_root", "fsync_folder", "heal", "installed_ids", "is_sound",
-    "leftovers", "locked", "machine_faults", "mend", "read_record", "read_records", "retire", "staged", "unfinished",
-    "whole_file", "withdraw", "withdrawn", "write_whole",
+    "StoredSource", "discard", "drop_replaced", "find_root", "fsync_folder", "heal", "installed_ids", "is_prepared",
+    "is_sound", "leftovers", "locked", "machine_faults", "mend", "read_record", "read_records", "retire", "staged",
+    "unfinished", "whole_file", "withdraw", "withdrawn", "write_whole",
 ]  # fmt: skip

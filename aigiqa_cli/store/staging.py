@@ -349,6 +349,11 @@ def unfinished(root: Root) -> list[str]:
     return sorted(prepared | halfway)
 
 
+def is_prepared(root: Root, database: str) -> bool:
+    """Has a publication begun that did not end? Whoever comes next finishes it."""
+    return any((f / RECORD).exists() for f in _folders(root) if f.name.rpartition("-")[0] == database)
+
+
 def abandoned(root: Root, database: str = "") -> list[Path]:
     """Staging folders whose owner is dead, of one database or of all. A missing owner note means: keep (S18)."""
     wanted = [folder for folder in _folders(root) if database in ("", folder.name.rpartition("-")[0])]
