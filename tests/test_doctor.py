@@ -10,7 +10,8 @@ import re
 import shutil
 import textwrap
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,20 @@ from test_commands import ESCAPES, at_terminal
 from aigiqa_cli.examining.floors import HOLES, LIBRARIES
 from aigiqa_cli.examining.place import file_system, judged, kind_of
 from aigiqa_cli.examining.software import numbers, patches, python, tool
+from aigiqa_cli.store import probing
 from aigiqa_cli.store.probing import Ability, probe
 
 Checks = dict[str, dict[str, Any]]
 CANARY = "s3cret-canary-0123456789"
+
+
+def test_locks_that_are_given_twice_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def rival(_: Path) -> Iterator[tuple[str, None]]:
+        yield "free", None
+
+    monkeypatch.setattr(probing, "_rival", rival)
+    assert probing._locks(tmp_path) == (False, "another process got a lock that was held (free)")
 
 
 def examined(run: Command, code: int = 0, **settings: str) -> Checks:

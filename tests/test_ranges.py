@@ -21,6 +21,7 @@ from aigiqa_cli.archives.elsewhere import TAIL, ArchiveElsewhere, merged
 from aigiqa_cli.errors import Fault as Problem
 from aigiqa_cli.errors import IntegrityFault, PersonNeeded, RefusedInput, TemporaryFault
 from aigiqa_cli.transport import Request, Session, Source, Wanted
+from aigiqa_cli.transport.promises import compare
 from aigiqa_cli.transport.ranges import CONNECTIONS, RemoteFile, Span
 
 # --- a file -----------------------------------------------------------------------------------------------------
@@ -43,6 +44,22 @@ class Parts:
 @pytest.fixture
 def parts(wire: Wire) -> Callable[..., Parts]:
     return lambda wanted=PINNED, source=None: Parts(wire, wanted, source or wire.source())
+
+
+def test_what_is_known_of_a_file_is_not_asked_again(parts: Callable[..., Parts], wire: Wire) -> None:
+    remote = parts()
+    remote.file.tail(10)
+    asked = len(wire.log)
+    assert remote.file.settle(remote.session) == SIZE
+    assert len(wire.log) == asked
+
+
+def test_N31_a_hash_that_the_host_states_and_that_begins_otherwise() -> None:
+    wanted = Wanted("a.pth", "other", begins="abc")
+    compare(wanted, Request("https://host/a.pth", sha256="abc" + "0" * 61))
+    with pytest.raises(IntegrityFault, match="does not begin with abc") as caught:
+        compare(wanted, Request("https://host/a.pth", sha256="0" * 64))
+    assert caught.value.fault == "N31"
 
 
 @pytest.mark.parametrize("wanted", [PINNED, SIZED, LOOSE])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import random
 import subprocess
@@ -17,8 +18,8 @@ from conftest import Command, kill
 from PIL import Image
 from test_local_faults import AS_NOBODY
 
-from aigiqa_cli.errors import TemporaryFault
-from aigiqa_cli.store import Root
+from aigiqa_cli.errors import MachineFault, TemporaryFault
+from aigiqa_cli.store import Root, scores
 from aigiqa_cli.store.scores import ScoreLedger
 
 IMAGES, BATCH, KILLS = 1_000, 20, 5
@@ -248,6 +249,74 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     assert second.path.exists()
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EACCES])
+def test_scores_are_kept_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before = len(os.listdir("/dev/fd"))
+    monkeypatch.setattr("fcntl.flock", refuse)
+    if number == errno.EACCES:  # a lock that may not be taken is no missing one
+        with pytest.raises(MachineFault):
+            ledger(tmp_path, metric="a")
+    else:
+        first = ledger(tmp_path, metric="a")
+        first.add({})
+        first.add({"0" * 64: 0.5})
+        first.close()
+        first.close()
+        second = ledger(tmp_path, metric="a")
+        assert second.scores == {"0" * 64: 0.5}
+        second.close()
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_ledger_that_its_last_holder_removed_meanwhile_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def take(descriptor: int) -> bool:
+        if not taken:  # between opening and locking
+            (path,) = (tmp_path / ".aigiqa/scores").iterdir()
+            path.unlink()
+        taken.append(descriptor)
+        return True
+
+    monkeypatch.setattr(scores, "try_flock", take)
+    made = ledger(tmp_path, metric="a")
+    assert len(taken) == 2
+    made.add({"0" * 64: 0.5})
+    assert made.path.exists()
+    made.close()
+
+
+def test_a_ledger_that_cannot_be_read_leaves_no_handle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = len(os.listdir("/dev/fd"))
+    monkeypatch.setattr(scores, "fsync_folder", refuse)
+    with pytest.raises(MachineFault):
+        ledger(tmp_path, metric="a")
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_what_is_torn_or_has_another_check_sum_counts_as_never_written(tmp_path: Path) -> None:
+    first = ledger(tmp_path, metric="a")
+    first.add({f"{number:064x}": number / 7 for number in range(3)})
+    first.close()
+    good, wrong, third = first.path.read_bytes().splitlines(keepends=True)
+    first.path.write_bytes(good + wrong.replace(b"0.14", b"0.15") + third[:-1])
+    second = ledger(tmp_path, metric="a")
+    assert second.scores == {"0" * 64: 0.0}
+    second.add({"f" * 64: 1.0})
+    second.close()
+    third_time = ledger(tmp_path, metric="a")
+    assert third_time.scores == {"0" * 64: 0.0, "f" * 64: 1.0}
+    third_time.close()
 
 
 def test_an_answer_in_json_that_reached_nobody_leaves_the_scores(run: Command) -> None:

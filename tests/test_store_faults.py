@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -369,6 +370,25 @@ def test_C05_whoever_holds_a_lock_is_named_if_known(
     named = " (process 7 on there)" if note and b"there" in note else ""
     assert caught.value.message == f"another aigiqa works on some{named}"
     assert told.notes == [f"waiting for another aigiqa that works on some{named}"]
+
+
+def test_C05_a_lock_that_becomes_free_meanwhile_is_taken(root: Root) -> None:
+    descriptor = os.open(root.locks / "some.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    told = Notes()
+    threading.Timer(0.3, lambda: os.close(descriptor)).start()
+    with locked(root, "some", told):
+        assert json.loads((root.locks / "some.owner").read_bytes())["pid"] == os.getpid()
+    assert told.notes == ["waiting for another aigiqa that works on some"]
+
+
+def test_S17_a_link_in_the_place_of_a_staging_folder_is_all_that_goes(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "file").write_bytes(b"x")
+    (root.staging / "some-1").symlink_to(tmp_path / "else")
+    staging.drop(root.staging / "some-1")
+    assert not os.path.lexists(root.staging / "some-1")
+    assert (tmp_path / "else" / "file").read_bytes() == b"x"
 
 
 def test_a_patience_that_is_no_number_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import os
 import random
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import invariants
 import pytest
@@ -18,7 +21,7 @@ from local import ARCHIVE, EARLY, NAME, Local, local
 from nursery import Ended
 from test_early import growing, plain, publish
 from tiny import MODELS
-from wire import PINNED, QUICK, SHA256, SIZE, Wire
+from wire import DATA, PINNED, QUICK, SHA256, SIZE, Wire
 
 from aigiqa_cli import early, folders
 from aigiqa_cli.archives import Order
@@ -26,6 +29,7 @@ from aigiqa_cli.archives.arriving import ArchiveArriving
 from aigiqa_cli.archives.contract import Refusal
 from aigiqa_cli.archives.zip_arriving import Behind
 from aigiqa_cli.context import Context
+from aigiqa_cli.errors import IntegrityFault
 from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.store import Root
 from aigiqa_cli.transport import parts
@@ -327,6 +331,41 @@ def test_where_nothing_is_taken_back_nobody_waits(inside: Context, wire: Wire, m
     assert begun.finished() == ("http /set.zip", (SHA256, SIZE))
     assert any("takes nothing back" in note for note in wire.reporter.notes)
     assert not begun.is_spent
+
+
+def test_of_wrong_bytes_with_a_hole_nothing_is_kept(inside: Context, wire: Wire) -> None:
+    """What is left of them tells nobody anything: there is no room for them in quarantine."""
+    if not can_give_back(inside.root.path):
+        pytest.skip("this disk takes nothing back")
+    begun = early.begin(inside, replace(PINNED, sha256="1" * 64), [wire.source()], 3, once=True)
+    assert begun is not None
+    assert begun.part() is not None
+    arrived(begun, 10_000)
+    begun.passed(4096)
+    begun.needs(SIZE)
+    with pytest.raises(IntegrityFault):
+        begun.received()
+    assert not list(inside.root.partial.iterdir())
+    assert not list(inside.root.quarantine.glob("*"))
+
+
+def test_what_is_not_read_once_keeps_its_beginning(inside: Context, wire: Wire) -> None:
+    begun = early.begin(inside, PINNED, [wire.source()], 3)
+    assert begun is not None
+    begun.passed(SIZE)
+    assert begun.received().path.read_bytes() == DATA
+    assert not begun.is_spent
+
+
+def test_S09_where_no_thread_can_be_started_nothing_is_begun(
+    inside: Context, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(early, "threading", SimpleNamespace(Thread=Refused, Condition=threading.Condition))
+    assert early.begin(inside, PINNED, [wire.source()], 3) is None
 
 
 def test_no_hole_is_made_in_what_is_closed(tmp_path: Path) -> None:
