@@ -148,11 +148,15 @@ def peak_memory(command: Command) -> float:
 
 def descendants(pid: int) -> list[int]:
     """The process and everything that it and its threads have started."""
-    found = [pid]
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+    found, tasks = [pid], Path("/proc", str(pid), "task")
+    try:
+        threads = os.listdir(tasks)
+    except OSError:  # the process has ended
+        return found
+    for thread in threads:
         try:
-            started = children.read_text().split()
-        except OSError:  # the thread has ended
+            started = (tasks / thread / "children").read_text().split()
+        except OSError:  # the thread has
             continue
         for child in started:
             found += descendants(int(child))
