@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aigiqa_cli.errors import Fault
 from aigiqa_cli.examining.check import BAD, OK, WARN, Check
+from aigiqa_cli.looks import joined
 from aigiqa_cli.manifest.catalogue import Catalogue
 from aigiqa_cli.states import DAMAGED, LABELS, State, state_of
 from aigiqa_cli.store import Record, Root, installed_ids, leftovers, unfinished
@@ -62,9 +63,10 @@ def strays(folder: Path, record: Record) -> Iterator[str]:
     """Files and links of a published folder that its record does not name; nothing is followed or read."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
+        place = parent[len(str(folder)) + 1 :].replace(os.sep, "/")
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in sorted((*names, *links)):
-            relative = Path(parent, name).relative_to(folder).as_posix()
+            relative = joined(place, name)
             if not record.files.has(relative):
                 yield relative
 

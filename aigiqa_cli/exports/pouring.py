@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
+from aigiqa_cli import folders
 from aigiqa_cli.errors import Finding, IntegrityFault
 from aigiqa_cli.folders import PIECE
 
@@ -138,9 +139,7 @@ class Pouring:
             self._flush()
 
     def _flush(self) -> None:
-        done = 0
-        while done < self._filled:
-            done += os.write(self._descriptor, self._room[done : self._filled])
+        folders.write(self._descriptor, self._room[: self._filled])
         self._filled = 0
 
 

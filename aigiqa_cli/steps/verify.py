@@ -226,11 +226,7 @@ def _damaged(stream: BinaryIO, file: StoredFile, digest: str) -> str:
 
 
 def _extra_findings(context: Context, record: Record) -> Iterator[Finding]:
-    folder = str(context.root.folder(record.database))
-    for parent, folders, names in os.walk(folder):
-        place = parent[len(folder) + 1 :].replace(os.sep, "/")
-        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        for name in sorted([*names, *links]):
-            path = f"{place}/{name}" if place else name
-            if not record.files.has(path):
-                yield Finding(record.database, f"{record.database}/{path}", FOREIGN, "no such file", "a file")
+    from aigiqa_cli.examining.contents import strays
+
+    for path in strays(context.root.folder(record.database), record):
+        yield Finding(record.database, f"{record.database}/{path}", FOREIGN, "no such file", "a file")

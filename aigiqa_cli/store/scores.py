@@ -78,8 +78,7 @@ class ScoreLedger:
             return
         data = "".join(_line(key, score) for key, score in scores.items()).encode()
         with machine_faults("keeping scores", phase="SCORE", place=self.path.parent):
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            folders.write(self._descriptor, data)
             os.fsync(self._descriptor)
         self.scores |= scores
 

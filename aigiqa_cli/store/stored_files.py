@@ -1,6 +1,6 @@
 """The published files of one database, as its record lists them, in little room.
 
-A million files as objects take 350 bytes each, packed some 80: their paths end to end, sorted, and beside them where
+As objects they take some 280 bytes each, packed 48 and their path: all paths end to end, sorted, and beside them where
 each ends, its length and its hash.
 """
 

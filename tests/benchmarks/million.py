@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import measure
 from material import Material
 from measure import Command, Row
+
+if TYPE_CHECKING:
+    from aigiqa_cli.store import Record, StoredFile
 
 ROWS = 1_000_000
 MOST_OF_PANDAS = 2_000_000  # rows; it needs one GB for each million
@@ -91,7 +95,7 @@ def install(root: Path, count: int) -> None:
     from aigiqa_cli import root_index
     from aigiqa_cli.index import COLUMNS
     from aigiqa_cli.reporting import Silent
-    from aigiqa_cli.store import Record, Root, StoredFile, StoredFiles, staged
+    from aigiqa_cli.store import Root, StoredFile, staged
 
     place = Root(root.resolve())
     place.prepare()
@@ -109,15 +113,21 @@ def install(root: Path, count: int) -> None:
         lines = "".join(f"{file.sha256}  {file.path}\n" for file in files)
         (work.tree / "checksums.sha256").write_text(lines)
         files.insert(0, StoredFile("checksums.sha256", len(lines), hashlib.sha256(lines.encode()).hexdigest()))
-        work.publish(
-            Record(
-                database="crowd", state="labels", partial=False, manifest_version=1, manifest_sha256=files[1].sha256,
-                aigiqa="0", installed_at="2026-07-01T00:00:00+00:00", rows=count, images=0, references=0,
-                index_sha256=files[2].sha256, sources=(), files=StoredFiles(files), rejected=(), ignored=0, warnings=(),
-                splits={},
-            )
-        )  # fmt: skip
+        work.publish(record("labels", count, 0, files))
     root_index.rebuild(place, Silent())
+
+
+def record(state: str, rows: int, images: int, files: Sequence[StoredFile]) -> Record:
+    """What an install of these files would leave."""
+    from aigiqa_cli.store import Record, StoredFiles
+
+    digests = {file.path: file.sha256 for file in files if "/" not in file.path}
+    return Record(
+        database="crowd", state=state, partial=False, manifest_version=1, manifest_sha256=digests["database.yaml"],
+        aigiqa="0", installed_at="2026-07-01T00:00:00+00:00", rows=rows, images=images, references=0,
+        index_sha256=digests["index.csv"], sources=(), files=StoredFiles(files), rejected=(), ignored=0, warnings=(),
+        splits={},
+    )  # fmt: skip
 
 
 def _blocks(count: int, columns: tuple[str, ...]) -> Iterator[bytes]:

@@ -46,7 +46,7 @@ def install(root: Path, count: int) -> None:
     from aigiqa_cli import root_index
     from aigiqa_cli.index import COLUMNS
     from aigiqa_cli.reporting import Silent
-    from aigiqa_cli.store import Record, Root, StoredFile, StoredFiles, staged
+    from aigiqa_cli.store import Root, StoredFile, staged
 
     place = Root(root.resolve())
     place.prepare()
@@ -70,15 +70,9 @@ def install(root: Path, count: int) -> None:
             cells[at["database"]], cells[at["image_id"]], cells[at["task"]] = "crowd", name, "t2i"
             cells[at["image_path"]], cells[at["row"]] = f"crowd/images/{name}", str(number)
             lines.append(",".join(cells) + "\n")
-        index = write("index.csv", "".join(lines).encode())
-        manifest = write("database.yaml", million.MANIFEST.encode())
+        write("index.csv", "".join(lines).encode())
+        write("database.yaml", million.MANIFEST.encode())
         listed = sorted(files, key=lambda file: file.path)
         write("checksums.sha256", "".join(f"{file.sha256}  {file.path}\n" for file in listed).encode())
-        work.publish(
-            Record(
-                database="crowd", state="installed", partial=False, manifest_version=1, manifest_sha256=manifest,
-                aigiqa="0", installed_at="2026-07-01T00:00:00+00:00", rows=count, images=count, references=0,
-                index_sha256=index, sources=(), files=StoredFiles(files), rejected=(), ignored=0, warnings=(), splits={},
-            )
-        )  # fmt: skip
+        work.publish(million.record("installed", count, count, files))
     root_index.rebuild(place, Silent())
