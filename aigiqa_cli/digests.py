@@ -16,10 +16,13 @@ class Readable(Protocol):
     def readinto(self, buffer: bytearray, /) -> int | None: ...
 
 
-def sha256_stream(stream: Readable, advance: Callable[[int], None] | None = None) -> tuple[str, int]:
-    """Return (hex SHA-256, length in bytes) of the rest of `stream`."""
+def sha256_stream(
+    stream: Readable, advance: Callable[[int], None] | None = None, expected: int = BLOCK
+) -> tuple[str, int]:
+    """Return (hex SHA-256, length in bytes) of the rest of `stream`, of which about `expected` bytes are left: to clear
+    a whole block of memory takes longer than to hash a small file."""
     digest, length = hashlib.sha256(), 0
-    buffer = bytearray(BLOCK)
+    buffer = bytearray(min(BLOCK, expected + 1))
     view = memoryview(buffer)
     while count := stream.readinto(buffer):
         digest.update(view[:count])

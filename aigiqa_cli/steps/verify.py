@@ -199,7 +199,7 @@ def _check(context: Context, database: str, file: StoredFile, *, decode: bool) -
                 if digest == file.sha256:
                     images.decode(data)
             else:
-                digest, _ = sha256_stream(stream, context.reporter.advance)
+                digest, _ = sha256_stream(stream, context.reporter.advance, file.bytes)
             after = os.fstat(stream.fileno())
             within = _damaged(stream, file, digest)
     except FileNotFoundError:
