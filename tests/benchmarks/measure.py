@@ -120,13 +120,20 @@ def timed(command: Command) -> float:
 
 
 def peak_memory(command: Command) -> float:
-    """Megabytes: the largest sum of resident memory over the process and all its descendants, seen while it runs.
+    """Megabytes (see `watched`)."""
+    return watched(command)[1]
+
+
+def watched(command: Command) -> tuple[float, float]:
+    """Seconds, and megabytes: the largest sum of resident memory over the process and all its descendants, seen while
+    it runs.
 
     Pages that two of them share count twice, so the true figure is lower. The high-water mark of the first process
     guards against what the sampling misses; `ru_maxrss` would not do: it starts with the size of this program, from
     which that one was forked.
     """
     command.before()
+    begin = time.perf_counter()
     process = command.start()
     stop, peaks = threading.Event(), [0]
 
@@ -139,11 +146,12 @@ def peak_memory(command: Command) -> float:
     assert process.stderr is not None
     errors = process.stderr.read()
     process.wait()
+    seconds = time.perf_counter() - begin
     stop.set()
     watcher.join()
     process.stderr.close()
     _demand_success(command, process.returncode, errors)
-    return max(peaks) / MEGABYTE
+    return seconds, max(peaks) / MEGABYTE
 
 
 def descendants(pid: int) -> list[int]:

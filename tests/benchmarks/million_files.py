@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import measure
 import million
 from material import Material
 from measure import Command, Row
+
+if TYPE_CHECKING:
+    from aigiqa_cli.store import Record, StoredFile
 
 TARGET = None
 RUNS = 1
@@ -71,8 +76,21 @@ def install(root: Path, count: int) -> None:
             cells[at["image_path"]], cells[at["row"]] = f"crowd/images/{name}", str(number)
             lines.append(",".join(cells) + "\n")
         write("index.csv", "".join(lines).encode())
-        write("database.yaml", million.MANIFEST.encode())
+        write("database.yaml", million.manifest(count).encode())
         listed = sorted(files, key=lambda file: file.path)
         write("checksums.sha256", "".join(f"{file.sha256}  {file.path}\n" for file in listed).encode())
-        work.publish(million.record("installed", count, count, files))
+        work.publish(_record(count, files))
     root_index.rebuild(place, Silent())
+
+
+def _record(count: int, files: Sequence[StoredFile]) -> Record:
+    """What an install of these files would leave."""
+    from aigiqa_cli.store import Record, StoredFiles
+
+    digests = {file.path: file.sha256 for file in files if "/" not in file.path}
+    return Record(
+        database="crowd", state="installed", partial=False, manifest_version=1, manifest_sha256=digests["database.yaml"],
+        aigiqa="0", installed_at="2026-07-01T00:00:00+00:00", rows=count, images=count, references=0,
+        index_sha256=digests["index.csv"], sources=(), files=StoredFiles(files), rejected=(), ignored=0, warnings=(),
+        splits={},
+    )  # fmt: skip
