@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from aigiqa_cli import tables
+from aigiqa_cli import label_rows, tables
 from aigiqa_cli.errors import Finding, RefusedInput
 from aigiqa_cli.index import Row, prompt_id, unit_score
+from aigiqa_cli.label_rows import LabelRow, LabelRows, Reference
 from aigiqa_cli.names import folded, safe_relative_path
 from aigiqa_cli.patterns import compile_pattern
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 TASKS = ("t2i", "i2i")
 MAX_LISTED = 50
+MAX_REJECTED = 10_000  # rows that are told one by one
 SAME = 1e-12  # relative: two copies of one published number
 
 Cells = dict[str, str]
@@ -40,34 +46,14 @@ Opener = Callable[[str], BinaryIO]
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The reference image of an image-to-image row."""
-
-    name: str
-    find: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One label row after the rules. `fields` are index columns; `find` are path endings of its image."""
-
-    where: str
-    fields: Row
-    image_id: str
-    find: tuple[str, ...]
-    extra: dict[str, object] = field(default_factory=dict)
-    reference: Reference | None = None
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Labels:
     """What one label source says: the rows that passed and those that did not."""
 
-    rows: tuple[LabelRow, ...]
+    rows: Sequence[LabelRow]
     rejected: tuple[Finding, ...]
     declared: tuple[Finding, ...] = ()  # rows that are no rows of their own, as the manifest says
     unlabelled: tuple[LabelRow, ...] = ()  # images without a label row, indexed where the containers have them
+    untold: int = 0  # rejected rows beyond those that are told one by one
 
 
 class _Rejected(ValueError):
@@ -79,53 +65,114 @@ class _Rejected(ValueError):
         self.column = column
 
 
-def apply(database: Database, source: LabelSource, open_table: Opener) -> Labels:
-    """Run the rules of `source`; `open_table` gives the bytes of an asset by name.
+@dataclass
+class _Judged:
+    """What is said of single rows, in their order."""
+
+    told: list[tuple[int, bool, Finding]] = field(default_factory=list)
+    untold: int = 0
+
+    def add(self, place: int, finding: Finding, *, passed: bool = False) -> None:
+        """`place`: how many rows before it have passed; `passed`: so has this one, as far as it tells by itself."""
+        if len(self.told) < MAX_REJECTED:
+            self.told.append((place, passed, finding))
+        else:
+            self.untold += 1
+
+    @property
+    def findings(self) -> Iterator[Finding]:
+        return (finding for *_, finding in sorted(self.told, key=lambda told: told[:2]))
+
+
+def apply(database: Database, source: LabelSource, open_table: Opener, folder: Path | None = None) -> Labels:
+    """Run the rules of `source`; `open_table` gives the bytes of an asset by name. `folder`: where rows may wait if
+    they are many; without one they stay in memory.
 
     Raises RefusedInput for a table that is not the declared one; single bad rows are returned as rejected.
     """
     joined = [_JoinedTable(database, join, open_table) for join in source.joins]
-    rows: dict[str, LabelRow] = {}
-    rejected: list[Finding] = []
-    declared: list[Finding] = []
+    rows, keys = LabelRows(folder), array("q")
+    rejected = _Judged()
+    without_row = {folded(name): name for name in source.image.unlabelled}
     for number, (where, cells) in enumerate(_stacked(database, source, open_table)):
         try:
             row = _label_row(source, joined, number, where, cells)
-            key = folded(row.image_id)  # on some file systems names that differ in case are one file (T05, S12)
-            first = rows.get(key)
-            if first is None:
-                rows[key] = row
-            elif first.image_id == row.image_id in source.image.duplicates:
-                rows[key] = _with_other(first, row)
-                declared.append(Finding(database.id, where, "declared duplicate", first.where, row.image_id))
-            else:
-                found = f"{row.image_id}, also {first.where}"
-                raise _Rejected("the same image is labelled twice", "each name once", found)
         except _Rejected as error:
             place = next((p for table in joined if (p := table.place(error.column, number, cells))), where)
-            rejected.append(Finding(database.id, place, *error.finding))
-    alone = [name for name in source.image.unlabelled if folded(name) not in rows]
-    unlabelled = tuple(_unlabelled_row(source, joined, name) for name in alone)
+            rejected.add(len(rows), Finding(database.id, place, *error.finding))
+            continue
+        rows.append(row)
+        key = folded(row.image_id)  # on some file systems names that differ in case are one file (T05, S12)
+        keys.append(hash(key))
+        without_row.pop(key, None)
+    rows, declared = _each_once(database, source, rows, keys, rejected)
+    unlabelled = tuple(_unlabelled_row(source, joined, name) for name in without_row.values())
+    refused = list(rejected.findings)
     for table in joined:
         for finding in table.unused_findings(database.id):
             known = finding.found in table.join.unused
-            (declared if known else rejected).append(replace(finding, problem="declared: " * known + finding.problem))
-    return Labels(_shifted_where_small(source, tuple(rows.values())), tuple(rejected), tuple(declared), unlabelled)
+            (declared if known else refused).append(replace(finding, problem="declared: " * known + finding.problem))
+    return Labels(_shifted_where_small(source, rows), tuple(refused), tuple(declared), unlabelled, rejected.untold)
 
 
-def _shifted_where_small(source: LabelSource, rows: tuple[LabelRow, ...]) -> tuple[LabelRow, ...]:
+def _each_once(
+    database: Database, source: LabelSource, rows: LabelRows, keys: array[int], rejected: _Judged
+) -> tuple[LabelRows, list[Finding]]:
+    """The rows, each image once, and what is to be said of declared duplicates; others are rejected. `keys` are
+    hashes of their names."""
+    places = _standing_twice(keys)
+    firsts: dict[str, tuple[int, str, str]] = {}
+    merged: dict[int, LabelRow | None] = {}
+    declared = []
+    for place, row in enumerate(rows if places else ()):
+        if place not in places:
+            continue
+        at, image_id, where = firsts.setdefault(folded(row.image_id), (place, row.image_id, row.where))
+        if at == place:
+            continue
+        merged[place] = None
+        if image_id == row.image_id in source.image.duplicates:
+            merged[at] = _with_other(merged.get(at) or rows[at], row)
+            declared.append(Finding(database.id, row.where, "declared duplicate", where, row.image_id))
+        else:
+            twice = ("the same image is labelled twice", "each name once", f"{row.image_id}, also {where}")
+            rejected.add(place, Finding(database.id, row.where, *twice), passed=True)
+    return (rows.changed(merged.get) if merged else rows), declared
+
+
+def _standing_twice(keys: array[int]) -> set[int]:
+    """Where the keys stand that are there more than once."""
+    if len(keys) <= label_rows.FEW:
+        count = Counter(keys)
+        return {place for place, key in enumerate(keys) if count[key] > 1}
+    import numpy as np
+
+    ordered = np.sort(np.asarray(keys))
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return set(np.flatnonzero(np.isin(np.asarray(keys), twice)).tolist())
+
+
+def _shifted_where_small(source: LabelSource, rows: LabelRows) -> LabelRows:
     """The rows with the declared shift of those scores that need it only in one of the forms that circulate."""
     for dimension, score in source.scores.items():
-        mos = f"mos_{dimension}"
-        numbers = [Decimal(row.fields[mos]) for row in rows if row.fields[mos]]
-        if score.scale_up_to is None or not numbers or max(numbers) > score.scale_up_to:
+        if score.scale_up_to is None:
             continue
-        low, high = score.range
-        for row in rows:
-            if text := row.fields[mos]:
-                row.fields[mos] = _shifted(text, score)
-                row.fields[f"score_{dimension}"] = unit_score(row.fields[mos], low, high)
+        largest = max((Decimal(text) for row in rows if (text := row.fields[f"mos_{dimension}"])), default=None)
+        if largest is not None and largest <= score.scale_up_to:
+            rows = rows.changed(partial(_shifted_row, dimension, score))
     return rows
+
+
+def _shifted_row(dimension: str, score: Score, _: int, row: LabelRow) -> LabelRow:
+    mos = row.fields[f"mos_{dimension}"]
+    if not mos:
+        return row
+    moved = _shifted(mos, score)
+    low, high = score.range
+    return replace(
+        row,
+        fields=row.fields | {f"mos_{dimension}": moved, f"score_{dimension}": unit_score(moved, low, high)},
+    )
 
 
 def _with_other(first: LabelRow, second: LabelRow) -> LabelRow:
@@ -156,7 +203,8 @@ def refuse_undeclared(labels: Labels, database: Database) -> None:
     if not labels.rejected:
         return
     first = labels.rejected[0]
-    more = f" (and {len(labels.rejected) - 1} more rows)" if len(labels.rejected) > 1 else ""
+    count = len(labels.rejected) + labels.untold
+    more = f" (and {count - 1} more rows)" if count > 1 else ""
     raise RefusedInput(
         f"{first.path}: {first.problem}: expected {first.expected}, found {first.found}{more}",
         fault="T04",

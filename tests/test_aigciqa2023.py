@@ -572,8 +572,8 @@ def test_the_shuffle_of_tier_and_pscr(database: Database, sources: list[rules.La
     np.random.seed(1)  # noqa: NPY002 - the published rule is this very generator
     np.random.shuffle(order)  # noqa: NPY002
     train = set(order[:1920].tolist())
-    resolved = splitting.by_rule(split_named(database, "tier-pscr"), index_rows(sources[0]))
-    assert resolved.parts == {f"{number}.png": "train" if number in train else "test" for number in NUMBERS}
+    pairs = splitting.by_rule(split_named(database, "tier-pscr").rule, index_rows(sources[0]))
+    assert dict(pairs) == {f"{number}.png": "train" if number in train else "test" for number in NUMBERS}
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------

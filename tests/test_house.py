@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "errors", "digests", "folders", "looks", "places", "machine", "reporting", "redaction", "names", "owners", "patterns",
          "pointers", "damage"}),
     frozenset(
-        {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules",
+        {"index", "images", "tables", "archives", "exports", "expectations", "manifest", "transport", "mirrors", "store", "rules", "label_rows",
          "bibtex", "synthetic", "signatures", "evaluating", "gallery", "describing"}
     ),
     frozenset({"states", "selecting", "early", "obtaining", "root_index", "columnar", "installing", "restoring", "subsets", "examining", "watching", "context", "partitions",

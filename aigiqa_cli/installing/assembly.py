@@ -13,9 +13,8 @@ from aigiqa_cli import __version__, folders, rules
 from aigiqa_cli.archives import Archive, open_archive
 from aigiqa_cli.digests import sha256_bytes, sha256_file
 from aigiqa_cli.errors import PersonNeeded
-from aigiqa_cli.index import Row, write_rows
 from aigiqa_cli.installing import labelling, matching, nesting, parts, passwords, split_sets, splitting
-from aigiqa_cli.installing.index_rows import index_rows, witnessed
+from aigiqa_cli.installing.index_rows import Index, index_rows, witnessed
 from aigiqa_cli.installing.pictures import Picture, Unpacking
 from aigiqa_cli.installing.provenance import Kept, Provenance
 from aigiqa_cli.installing.supplies import Supplies, vouch
@@ -70,11 +69,11 @@ class Assembly:
             unpacks = not self.options.labels_only and bool(self.options.part or not self.pictures)
             if unpacks:
                 self._images(archives, members, labels)
-        rows = index_rows(self.database, labels, self.pictures)
-        self.origins.warnings += witnessed(self.database, rows)
-        self.origins.remember_images(self.pictures, parts.state(self.database, rows), unpacked=unpacks)
-        self._splits(rows)
-        return self._finish(labels, rows)
+        index = Index(self.work.tree / INDEX, index_rows(self.database, labels, self.pictures))
+        self.origins.warnings += witnessed(self.database, index)
+        self.origins.remember_images(self.pictures, parts.state(self.database, index), unpacked=unpacks)
+        self._splits(index)
+        return self._finish(labels, index)
 
     def _open(self, stack: ExitStack) -> list[Archive]:
         for folder in (matching.IMAGES, matching.REFERENCES):
@@ -129,18 +128,17 @@ class Assembly:
         self.pictures |= unpacking.pictures
         self.ignored = unpacking.ignored
 
-    def _splits(self, rows: Sequence[Row]) -> None:
-        complete = [{"row": "", "task": "", "generator": ""} | row for row in rows]
+    def _splits(self, index: Index) -> None:
         for split in self.database.splits:
             if split.rule is not None:
-                self._write_split(splitting.by_rule(split, complete), rows)
+                self._write_split(split.name, splitting.by_rule(split.rule, index))
             elif split.published is not None:
-                self._published_split(split, rows)
+                self._published_split(split, index)
 
-    def _published_split(self, split: Split, rows: Sequence[Row]) -> None:
+    def _published_split(self, split: Split, index: Index) -> None:
         resolved = set()
-        for fold in splitting.from_files(split, rows, self._open_split_file):
-            self._write_split(fold, rows)
+        for fold in splitting.from_files(split, index, self._open_split_file):
+            self._write_split(fold.name, splitting.in_order(fold.parts, index), "; ".join(fold.notes))
             resolved.add(fold.name)
         fresh = set()
         for asset in splitting.split_assets(split):
@@ -180,32 +178,34 @@ class Assembly:
         file = self.supplies.split_files.get(name)
         return file.path.open("rb") if file else None
 
-    def _write_split(self, resolved: splitting.Resolved, rows: Sequence[Row]) -> None:
-        self._write(f"splits/{resolved.name}.csv", splitting.to_bytes(resolved, rows))
-        self.split_notes[resolved.name] = "; ".join(resolved.notes)
+    def _write_split(self, name: str, pairs: splitting.Pairs, notes: str = "") -> None:
+        path = f"splits/{name}.csv"
+        folders.make(self.work.tree / "splits", exist_ok=True)
+        with folders.new_file(self.work.tree / path) as stream:
+            splitting.write(stream, pairs)
+        self._store_file(path)
+        self.split_notes[name] = notes
 
-    def _finish(self, labels: rules.Labels, rows: list[Row]) -> Record:
+    def _finish(self, labels: rules.Labels, index: Index) -> Record:
         self.files += [StoredFile(p.path, p.bytes, p.sha256) for p in self.pictures.values()]
         for folder in (matching.IMAGES, matching.REFERENCES):
             if not any(path.startswith(folder) for path in self.pictures):
                 folders.remove_folder(self.work.tree / folder)
-        with folders.new_file(self.work.tree / INDEX) as stream:
-            write_rows(stream, rows)
         index_sha256 = self._store_file(INDEX)
         lines = sorted(f"{file.sha256}  {file.path}\n" for file in self.files)
         self._write(CHECKSUMS, "".join(sorted(lines, key=lambda line: line[66:])).encode())
         self._write(MANIFEST, self.manifest)
         images = sum(path.startswith(matching.IMAGES) for path in self.pictures)
-        partial = len(rows) < self.database.expect.rows[0]
+        partial = len(index) < self.database.expect.rows[0]
         return Record(
             database=self.database.id,
-            state=parts.state(self.database, rows),
+            state=parts.state(self.database, index),
             partial=partial,
             manifest_version=self.database.version,
             manifest_sha256=sha256_bytes(self.manifest),
             aigiqa=__version__,
             installed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            rows=len(rows),
+            rows=len(index),
             images=images,
             references=len(self.pictures) - images,
             index_sha256=index_sha256,

@@ -1,14 +1,18 @@
-"""The rows of the index: what the labels say of an image, and what its file is."""
+"""The index: what the labels say of an image, and what its file is; written once, read as often as it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigiqa_cli.index import FLAGS, Row, compact_json
+from aigiqa_cli import folders, label_rows
+from aigiqa_cli.index import COLUMNS, FLAGS, Row, compact_json, read_rows, write_rows
 from aigiqa_cli.installing import matching
 from aigiqa_cli.installing.pictures import Picture
-from aigiqa_cli.rules import LabelRow, Labels
+from aigiqa_cli.label_rows import LabelRow
+from aigiqa_cli.rules import Labels
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Database
@@ -16,19 +20,47 @@ if TYPE_CHECKING:
 _EXTENSIONS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "bmp": "bmp", "tif": "tiff", "tiff": "tiff"}
 
 
-def index_rows(database: Database, labels: Labels, pictures: Mapping[str, Picture]) -> list[Row]:
+class Index(Iterable[Row]):
+    """An index in a staging folder. A few rows stay in memory, many are read from the file each time."""
+
+    def __init__(self, path: Path, rows: Iterable[Row]) -> None:
+        self.pictured = 0  # rows with an image
+        self._path = path
+        self._count = 0
+        self._few: list[Row] = []
+        with folders.new_file(path) as stream:
+            write_rows(stream, map(self._seen, rows))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._few) if self._count <= label_rows.FEW else read_rows(self._path)
+
+    def _seen(self, row: Row) -> Row:
+        self._count += 1
+        self.pictured += bool(row["image_path"])
+        if self._count <= label_rows.FEW:
+            self._few.append(row)
+        else:
+            self._few.clear()
+        return row
+
+
+def index_rows(database: Database, labels: Labels, pictures: Mapping[str, Picture]) -> Iterator[Row]:
     """Each label row with its picture, by path, if there is one; then the pictures without a label row.
 
-    The columns that nothing is known of are left out.
+    What nothing is known of is empty.
     """
-    rows: list[Row] = []
+    empty: Row = dict.fromkeys(COLUMNS, "")
     first: set[str] = set()
-    found = [u for u in labels.unlabelled if f"{matching.IMAGES}/{u.image_id}" in pictures]
-    for label in (*labels.rows, *found):
+    found = (u for u in labels.unlabelled if f"{matching.IMAGES}/{u.image_id}" in pictures)
+    for label in chain(labels.rows, found):
         picture = pictures.get(f"{matching.IMAGES}/{label.image_id}")
         flags = [*label.flags, *_flags(label.image_id, picture, first)]
-        rows.append(
-            label.fields
+        yield (
+            empty
+            | label.fields
             | {
                 "database": database.id,
                 "image_id": label.image_id,
@@ -37,7 +69,6 @@ def index_rows(database: Database, labels: Labels, pictures: Mapping[str, Pictur
             }
             | (_picture_fields(database, label, picture) if picture else {})
         )
-    return rows
 
 
 def _picture_fields(database: Database, label: LabelRow, picture: Picture) -> Row:
@@ -67,9 +98,10 @@ def _flags(image_id: str, picture: Picture | None, seen: set[str]) -> list[str]:
     return flags
 
 
-def witnessed(database: Database, rows: Sequence[Row]) -> Iterator[str]:
+def witnessed(database: Database, rows: Iterable[Row]) -> Iterator[str]:
     """A warning for each image that is known in public and is another one here."""
-    hashes = {row["image_id"]: row.get("sha256", "") for row in rows}
+    known = {witness.image for witness in database.witnesses}
+    hashes = {row["image_id"]: row["sha256"] for row in rows if row["image_id"] in known} if known else {}
     for witness in database.witnesses:
         found = hashes.get(witness.image, "")
         if found and found != witness.sha256:

@@ -130,7 +130,9 @@ def label_rows(database: Database, source: LabelSource, files: dict[str, File], 
     for name in source.needs:
         folders.copy(files[name].path, folder / database.asset(name).published_name)
     try:
-        labels = rules.apply(database, source, lambda name: (folder / database.asset(name).published_name).open("rb"))
+        labels = rules.apply(
+            database, source, lambda name: (folder / database.asset(name).published_name).open("rb"), work.scratch
+        )
         rules.refuse_undeclared(labels, database)
         expectations.check(database, source, labels)
     except RefusedInput as fault:

@@ -11,8 +11,8 @@ from aigiqa_cli.archives import Archive, Member, is_junk
 from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
+    from aigiqa_cli.label_rows import LabelRow
     from aigiqa_cli.manifest.models import Database
-    from aigiqa_cli.rules import LabelRow
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 IMAGES, REFERENCES = "images", "references"

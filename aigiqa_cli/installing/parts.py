@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from aigiqa_cli.errors import Finding, IntegrityFault
 from aigiqa_cli.installing.matching import targets
 
 if TYPE_CHECKING:
+    from aigiqa_cli.installing.index_rows import Index
     from aigiqa_cli.installing.pictures import Picture
     from aigiqa_cli.manifest.models import Database
     from aigiqa_cli.rules import Labels
@@ -31,20 +32,19 @@ class Part:
 
 def wanted(labels: Labels, part: Part, here: Collection[str]) -> set[str]:
     """The paths in the tree that an install of this part still needs: images, and the references that they need."""
-    rows = [row for row in labels.rows if part.images is None or row.image_id in part.images]
+    rows = (row for row in labels.rows if part.images is None or row.image_id in part.images)
     found = {target for target, _ in targets(rows)}
     if part.images is None:
         found |= {target for target, _ in targets(labels.unlabelled)}
     return found.difference(here)
 
 
-def state(database: Database, rows: Sequence[Mapping[str, str]]) -> str:
-    """What an install with these rows of the index is: `labels`, `sample` or `installed`."""
-    held = sum(bool(row.get("image_path")) for row in rows)
-    if not held:
+def state(database: Database, index: Index) -> str:
+    """What an install with this index is: `labels`, `sample` or `installed`."""
+    if not index.pictured:
         return "labels"
     spare = max(0, database.expect.rows[0] - database.expect.images[0])  # rows that are expected to have no image
-    return "installed" if len(rows) - held <= spare else "sample"
+    return "installed" if len(index) - index.pictured <= spare else "sample"
 
 
 def came_in_parts(source: StoredSource) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from aigiqa_cli.archives import Archive, Order, Unpacked
@@ -66,7 +67,7 @@ class Unpacking:
         Raises RefusedInput for a container that holds nothing of this database, IntegrityFault if pictures are
         missing, no images, or there twice with different bytes.
         """
-        matches = match_images(self.members, (*labels.rows, *labels.unlabelled))
+        matches = match_images(self.members, chain(labels.rows, labels.unlabelled))
         optional = {f"{IMAGES}/{row.image_id}" for row in labels.unlabelled}
         matches.missing = [target for target in matches.missing if target not in optional]
         self._refuse_foreign(matches, table_holders)

@@ -2,67 +2,76 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from aigiqa_cli import rules, tables
 from aigiqa_cli.errors import Finding, IntegrityFault
-from aigiqa_cli.index import Row
+from aigiqa_cli.index import Row, write_rows
 from aigiqa_cli.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Mirror, Published, Rule, Split, SplitFile
+    from aigiqa_cli.manifest.splits import Shuffle
 
 MAX_LISTED = 20
 
 Parts = dict[str, str]  # image_id -> train, val or test
+Pairs = Iterable[tuple[str, str]]  # the same, one after the other
+
+
+class Rows(Protocol):
+    """The rows of an index, to be gone through as often as it takes."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Row]: ...
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """One split on the index. `notes` say what the published files hold beside it (repeats, images left out)."""
+    """A published split on the index. `notes`: what the published files hold beside it (repeats, images left out)."""
 
     name: str
     parts: Parts
     notes: tuple[str, ...] = ()
 
 
-def by_rule(split: Split, rows: Sequence[Row]) -> Resolved:
-    """Compute a rule split over rows in table order."""
-    assert split.rule is not None  # noqa: S101 - the caller chose rule splits
-    labelled = [row for row in rows if row["row"]]
-    rule = split.rule
+def by_rule(rule: Rule, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """What a rule makes of the rows of an index, which are in table order: image_id and part."""
+    labelled = (row for row in rows if row["row"])
     if rule.everything:
-        return Resolved(split.name, {row["image_id"]: rule.everything for row in labelled})
+        return ((row["image_id"], rule.everything) for row in labelled)
     if rule.released:
-        return Resolved(split.name, {row["image_id"]: row["split"] for row in labelled if row.get("split")})
+        return ((row["image_id"], row["split"]) for row in labelled if row["split"])
     if rule.shuffle is not None:
-        return Resolved(split.name, _shuffled(rule, labelled))
+        return _shuffled(rule.shuffle, rows)
+    return _counted(rule, labelled)
+
+
+def _counted(rule: Rule, labelled: Iterable[Row]) -> Iterator[tuple[str, str]]:
     groups: dict[str, int] = defaultdict(int)
-    parts: Parts = {}
     for row in labelled:
         group = row[rule.within] if rule.within else ""
-        parts[row["image_id"]] = "test" if groups[group] % (rule.every or 1) in rule.test else "train"
+        yield row["image_id"], "test" if groups[group] % (rule.every or 1) in rule.test else "train"
         groups[group] += 1
-    return Resolved(split.name, parts)
 
 
-def _shuffled(rule: Rule, rows: Sequence[Row]) -> Parts:
+def _shuffled(shuffle: Shuffle, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
     """The shuffle of `numpy.random.seed(SEED); numpy.random.shuffle(range(n))`, which numpy promises to keep."""
     import numpy as np
 
-    assert rule.shuffle is not None  # noqa: S101 - the caller chose shuffle rules
-    numbers = [int(row["row"]) if rule.shuffle.rows else at for at, row in enumerate(rows)]
-    order = np.arange(rule.shuffle.rows or len(rows))
-    np.random.RandomState(rule.shuffle.seed).shuffle(order)
-    train = set(order[: int(Decimal(len(order)) * rule.shuffle.train)].tolist())
-    return {row["image_id"]: "train" if n in train else "test" for n, row in zip(numbers, rows, strict=True)}
+    order = np.arange(shuffle.rows or sum(1 for row in rows if row["row"]))
+    np.random.RandomState(shuffle.seed).shuffle(order)
+    is_train = np.zeros(len(order), dtype=bool)
+    is_train[order[: int(Decimal(len(order)) * shuffle.train)]] = True
+    labelled = (row for row in rows if row["row"])
+    for at, row in enumerate(labelled):
+        number = int(row["row"]) if shuffle.rows else at
+        yield row["image_id"], "train" if number < len(order) and is_train[number] else "test"
 
 
 def asset_name(split: Split, file: SplitFile) -> str:
@@ -94,7 +103,7 @@ def _mirror(published: Published, path: str) -> Mirror:
     return Mirror(kind=published.kind, repo=published.repo, revision=published.revision, path=path)
 
 
-def from_files(split: Split, rows: Sequence[Row], open_file: Callable[[str], BinaryIO | None]) -> Iterator[Resolved]:
+def from_files(split: Split, rows: Rows, open_file: Callable[[str], BinaryIO | None]) -> Iterator[Resolved]:
     """Resolve a published split onto the index, fold by fold; folds whose files are not all there are left out.
 
     Raises IntegrityFault if a published row names an image that the index does not have, or both sides name one.
@@ -114,7 +123,7 @@ def from_files(split: Split, rows: Sequence[Row], open_file: Callable[[str], Bin
                 stream.close()
 
 
-def _published_names(rows: Sequence[Row]) -> dict[str, str]:
+def _published_names(rows: Iterable[Row]) -> dict[str, str]:
     """Every name by which an image is published -> image_id."""
     names = {row["image_id"]: row["image_id"] for row in rows}
     for row in rows:
@@ -125,7 +134,7 @@ def _published_names(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _fold(
-    split: Split, name: str, files: list[tuple[SplitFile, BinaryIO]], names: dict[str, str], index: Sequence[Row]
+    split: Split, name: str, files: list[tuple[SplitFile, BinaryIO]], names: dict[str, str], index: Rows
 ) -> Resolved:
     parts: Parts = {}
     others: list[str] = []
@@ -163,7 +172,7 @@ def _fold(
     return Resolved(name, parts, tuple(notes))
 
 
-def _scores(split: Split, index: Sequence[Row]) -> dict[str, tuple[Decimal, Decimal]]:
+def _scores(split: Split, index: Iterable[Row]) -> dict[str, tuple[Decimal, Decimal]]:
     """The two scores of each image that the files name twice: that of the index, and the other one."""
     twice = split.published.twice if split.published else None
     scores = {}
@@ -198,12 +207,11 @@ def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[st
         yield f"{file.path}:{line}", text, record, number >= file.skip
 
 
-def to_bytes(resolved: Resolved, order: Sequence[Row]) -> bytes:
-    """`image_id,split` in index order."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_id", "split"])
-    writer.writerows(
-        (row["image_id"], resolved.parts[row["image_id"]]) for row in order if row["image_id"] in resolved.parts
-    )
-    return text.getvalue().encode()
+def in_order(parts: Parts, index: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """The same in index order."""
+    return ((row["image_id"], parts[row["image_id"]]) for row in index if row["image_id"] in parts)
+
+
+def write(stream: BinaryIO, pairs: Pairs) -> None:
+    """A split as a file: `image_id,split`."""
+    write_rows(stream, ({"image_id": image_id, "split": part} for image_id, part in pairs), ("image_id", "split"))

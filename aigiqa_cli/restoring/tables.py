@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from aigiqa_cli import rules
@@ -67,7 +68,7 @@ def _endings(bench: Bench) -> Iterator[tuple[str, tuple[str, ...]]]:
     except RefusedInput as fault:
         bench.context.reporter.detail(f"the labels do not tell where images lie: {fault.message}")
         return
-    for row in (*labels.rows, *labels.unlabelled):
+    for row in chain(labels.rows, labels.unlabelled):
         yield f"{IMAGES}/{row.image_id}", row.find
         if row.reference:
             yield f"{REFERENCES}/{row.reference.name}", row.reference.find

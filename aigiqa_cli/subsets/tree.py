@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from aigiqa_cli import rules
@@ -41,7 +42,7 @@ def narrowing(
 
     def narrow(listing: Listing) -> Listing:
         members = tuple(Member(at, leaf.path, leaf.bytes or 0) for at, leaf in enumerate(listing.leaves))
-        matches = match_images(Members([_Listed(members)]), (*labels.rows, *labels.unlabelled)).narrowed(needed)
+        matches = match_images(Members([_Listed(members)]), chain(labels.rows, labels.unlabelled)).narrowed(needed)
         optional = {f"images/{row.image_id}" for row in labels.unlabelled}
         if set(matches.missing) - optional and any(nesting.is_packed(member.name) for member in members):
             raise OnlyWhole(
