@@ -23,6 +23,7 @@ from aigiqa_cli.store.stat_cache import Looks, clock, is_settled, note_looks, wr
 
 THREADS = 2
 BATCH = 16  # files that a thread takes at one time
+WORTH = 1 << 18  # bytes of a batch; with less, two threads only wait for one another
 FOREIGN = "not ours"
 
 
@@ -47,6 +48,9 @@ class Checked:
     status: os.stat_result | None = None
 
 
+Results = list[tuple[StoredFile, Checked]]
+
+
 def verify(context: Context, name: str, *, decode: bool = False, quick: bool = False) -> Verified:
     """Read every file of one installed database; `quick`: every file but those that look as they did when they were
     hashed. Bits that rotted on the disk change no time, so only reading finds them."""
@@ -63,7 +67,7 @@ def verify(context: Context, name: str, *, decode: bool = False, quick: bool = F
     before = _clock(context) if quick else None
     findings: list[Finding] = []
     settled = 0
-    context.reporter.phase(f"verifying {name}", total=sum(file.bytes for file in compress(record.files, unread)))
+    context.reporter.phase(f"verifying {name}", total=sum(compress(record.files.packed.sizes, unread)))
     files = compress(record.files, unread)
     for file, checked in _check_all(context, name, files, decode=decode):
         if checked.finding:
@@ -160,31 +164,39 @@ def _check_all(
     """What became of each, in order. A few batches are under way at one time, whatever the number of files."""
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    def check(batch: Sequence[StoredFile]) -> list[tuple[StoredFile, Checked]]:
-        return [(file, _check(context, name, file, decode=decode)) for file in batch]
+    folder = os.fspath(context.root.folder(name))
+
+    def check(batch: Sequence[StoredFile]) -> Results:
+        return [(file, _check(context, name, folder, file, decode=decode)) for file in batch]
+
+    def begun(batch: Sequence[StoredFile]) -> Future[Results]:
+        if decode or sum(file.bytes for file in batch) > WORTH:
+            return pool.submit(check, batch)
+        done: Future[Results] = Future()
+        done.set_result(check(batch))
+        return done
 
     coming = iter(files)
-    running: deque[Future[list[tuple[StoredFile, Checked]]]] = deque()
+    running: deque[Future[Results]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         while batch := list(islice(coming, BATCH)):
-            running.append(pool.submit(check, batch))
+            running.append(begun(batch))
             if len(running) > 2 * THREADS:
                 yield from running.popleft().result()
         while running:
             yield from running.popleft().result()
 
 
-def _check(context: Context, database: str, file: StoredFile, *, decode: bool) -> Checked:
+def _check(context: Context, database: str, folder: str, file: StoredFile, *, decode: bool) -> Checked:
     from aigiqa_cli import images
 
-    path = context.root.folder(database) / file.path
-    shown = f"{database}/{file.path}"
+    path = f"{folder}/{file.path}"
 
     def finding(problem: str, expected: str, found: str = "", within: str = "") -> Checked:
-        return Checked(Finding(database, shown, problem, expected, found, within))
+        return Checked(Finding(database, f"{database}/{file.path}", problem, expected, found, within))
 
     try:
-        status = path.lstat()
+        status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             return finding("not a regular file", "a file", "something else")
         if status.st_size != file.bytes:
