@@ -118,11 +118,12 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the archive")
     parser.add_argument("--files", type=int, default=tree.FILES, help="files of the tree")
+    parser.add_argument("--side", type=int, default=tree.SIDE, help="their pixels (365: 20,000 files are 8 GB)")
     parser.add_argument("--rows", type=int, default=million.ROWS, help="rows of `million`, files of `million-files`")
     parser.add_argument("--work", type=Path, help="folder that keeps the data (default: a temporary one)")
     parser.add_argument("--strict", action="store_true", help="end with 1 if a target is missed or a row is not run")
     chosen = parser.parse_args()
-    tree.FILES, million.ROWS = chosen.files, chosen.rows
+    tree.FILES, tree.SIDE, million.ROWS = chosen.files, chosen.side, chosen.rows
     names = chosen.only or [name for name in BENCHMARKS if name not in ONLY_BY_NAME]
     facts = machine()
     print(" · ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
