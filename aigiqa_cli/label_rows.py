@@ -23,7 +23,7 @@ _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _decoded = json.JSONDecoder().decode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The reference image of an image-to-image row."""
 
@@ -31,7 +31,7 @@ class Reference:
     find: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelRow:
     """One label row after the rules. `fields` are index columns; `find` are path endings of its image."""
 

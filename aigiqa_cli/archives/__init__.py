@@ -66,7 +66,7 @@ _HINT_FOLDER = "when no program changes the folder any more, run the same comman
 _HINT = "nothing of it was unpacked; get it from another mirror: aigiqa info DB"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Order:
     """What to do with a member: write it to `to` below the target ("" = only hash it), and how to look into it."""
 
@@ -75,7 +75,7 @@ class Order:
     look: Literal["", "header", "decode"] = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unpacked:
     """One member as it was written. `problem` says why it is not an image, `fault` by which rule; width and height are
     pixels."""

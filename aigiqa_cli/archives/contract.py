@@ -38,7 +38,7 @@ class Needed(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """One regular file of an archive: `number` identifies it, `name` is safe, `bytes` is the declared length."""
 

@@ -25,7 +25,7 @@ class Container(Protocol):
     def members(self) -> tuple[Member, ...]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A member of the n-th open container."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,7 +25,7 @@ MAX_LISTED = 20
 MAX_NAMED = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """One published image file; `path` is relative to the database's folder, width and height are pixels."""
 
@@ -58,7 +58,7 @@ class Unpacking:
     _problems: list[Finding] = field(default_factory=list)
     _fault: str = ""  # of the first problem
     _pointers: Counter[Archive] = field(default_factory=Counter)
-    _copies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _copies: dict[str, set[str]] = field(default_factory=dict)  # the hashes of what lies in several places
 
     def run(self, labels: Labels, table_holders: set[str], only: Collection[str] | None = None) -> None:
         """Write every picture, or `only` those with these paths in the tree. `table_holders` are containers that are
@@ -79,6 +79,7 @@ class Unpacking:
             matches = matches.narrowed(only)
             self._check_part(matches, only)
         targets = {place: target for target, places in matches.found.items() for place in places}
+        self._copies = {target: set() for target, places in matches.found.items() if len(places) > 1}
         plan = self._plan(matches)
         total = sum(order.member.bytes for orders in plan for order in orders)
         self.reporter.phase(f"unpacking {self.database.title}", total=total)
@@ -98,7 +99,8 @@ class Unpacking:
         return plan
 
     def _take(self, archive: Archive, target: str, written: Unpacked) -> None:
-        self._copies[target].add(written.sha256)
+        if target in self._copies:
+            self._copies[target].add(written.sha256)
         if written.problem == POINTER:
             self._pointers[archive] += 1
         elif written.problem:
