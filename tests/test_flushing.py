@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 from test_store import content, is_whole, prepared, publish, stage
 
+from aigiqa_cli import folders
+from aigiqa_cli.archives import Member, worker
+from aigiqa_cli.archives.looking import Looking
 from aigiqa_cli.store import Mend, Root, durable, heal, mend, retire, staging, withdraw
 from aigiqa_cli.store.staging import roll_forward
+from aigiqa_cli.transport.parts import BATCH, Part
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ class Flushes:
         else:
             self.flushed[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_size
 
-    def syncfs(self, folder: Path) -> bool:
+    def syncfs(self, folder: Path, _: int | None = None) -> bool:
         """One of the ways to flush a tree; the other one goes through `fsync`."""
         found = [path.stat() for path in folder.rglob("*") if path.is_file()]
         self.flushed |= {status.st_ino: status.st_size for status in found}
@@ -113,7 +117,7 @@ def test_S02_a_publication_is_durable_step_by_step(
 
 def test_what_is_not_to_be_published_is_not_flushed(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[str] = []
-    monkeypatch.setattr(staging, "flush_tree", lambda folder: flushed.extend(os.listdir(folder)))
+    monkeypatch.setattr(staging, "flush_tree", lambda folder, _: flushed.extend(os.listdir(folder)))
     work, record = stage(root)
     (work.scratch / "of a member").write_bytes(b"x")
     work.publish(record)
@@ -186,10 +190,68 @@ def test_S02_a_file_that_is_replaced_is_durable(root: Root, flushes: Flushes) ->
 def test_where_the_system_flushes_no_tree_at_once_each_file_is(
     root: Root, flushes: Flushes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durable, "_syncfs", lambda _: False)
+    monkeypatch.setattr(durable, "_syncfs", lambda *_: False)
     folder, _ = prepared(root, 1)
     (folder / "link").symlink_to("owner.json")
     flushes.flushed.clear()
     durable.flush_tree(folder)
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     assert {path.stat().st_ino for path in files} == set(flushes.flushed)
+
+
+def test_the_disk_begins_while_a_part_still_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(folders, "begin_flush", lambda _, at, count: told.append((at, count)))
+    descriptor = os.open(tmp_path / "part", os.O_RDWR | os.O_CREAT)
+    os.write(descriptor, bytes(1000))
+    part = Part(tmp_path / "part", descriptor)
+    part.load()
+    for _ in range(40):
+        part.append(bytes(1 << 20))
+    part.close()
+    ends = [at + count for at, count in told]
+    assert [at for at, _ in told] == [0, *ends[:-1]], "no byte is left out, also of what an earlier run has brought"
+    assert part.size - BATCH < ends[-1] <= part.size
+    assert all(count < 2 * BATCH for _, count in told)
+
+
+def test_the_disk_begins_with_each_image_that_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(worker, "begin_flush", lambda descriptor: told.append(os.fstat(descriptor).st_size))
+    monkeypatch.setattr(worker, "say", lambda _: None)
+    target = os.open(tmp_path, os.O_RDONLY)
+    plan: dict[int, dict[str, Any]] = {0: {"to": "a", "look": ""}, 1: {"to": "", "look": ""}}
+    unpacker = worker.Unpacker(target, plan, Looking(target))
+    unpacker.consume(Member(0, "a", 5), iter([b"12", b"345"]))
+    unpacker.consume(Member(1, "b", 2), iter([b"12"]))
+    os.close(target)
+    assert told == [5], "what is only hashed is no file"
+    assert (tmp_path / "a").read_bytes() == b"12345"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_hint_to_the_disk_fails_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    if not known:
+        monkeypatch.setattr(folders, "_LIBRARY", object())
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    with (tmp_path / "a").open("rb") as stream:
+        folders.begin_flush(stream.fileno())
+        folders.begin_flush(stream.fileno(), 50, 10)
+        assert stream.read() == b"x" * 100
+    folders.begin_flush(999_999)
+
+
+def test_S07_a_tree_is_flushed_through_what_was_open_before_its_first_byte(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux tells an open file of the errors since it was opened, once for all who were not open then."""
+    asked: list[tuple[Path, int | None]] = []
+    monkeypatch.setattr(durable, "_syncfs", lambda folder, early: asked.append((folder, early)) or True)
+    work, record = stage(root)
+    owner = os.stat(work.folder / "owner.json")
+    work.publish(record)
+    ((folder, early),) = asked
+    assert folder == work.folder
+    assert early is not None
+    assert os.path.samestat(os.fstat(early), owner)
+    work.close()

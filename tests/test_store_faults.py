@@ -254,11 +254,16 @@ def test_S07_without_syncfs_every_file_is_flushed(tmp_path: Path, monkeypatch: p
     assert seen[-1] == str(tree), "a name is durable after what it names"
 
 
-def test_S07_a_flush_that_fails_is_never_taken_for_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library(monkeypatch, errno.EIO, syncfs=-1)
+@pytest.mark.parametrize("early", [None, 77])
+def test_S07_a_flush_that_fails_is_never_taken_for_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, early: int | None
+) -> None:
+    asked = library(monkeypatch, errno.EIO, syncfs=-1)
     with pytest.raises(OSError) as caught:
-        durable.flush_tree(tmp_path)
+        durable.flush_tree(tmp_path, early)
     assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(tmp_path))
+    assert len(asked) == 1
+    assert (asked == [(77,)]) == (early == 77)
 
 
 def test_S10_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

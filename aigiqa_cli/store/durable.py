@@ -69,9 +69,13 @@ def exchange(first: Path, second: Path) -> bool:
     raise OSError(number, os.strerror(number), str(first), None, str(second))
 
 
-def flush_tree(folder: Path) -> None:
-    """Make every file and name below `folder` durable: one syncfs where the system has it, else file by file."""
-    if sys.platform != "linux" or not _syncfs(folder):
+def flush_tree(folder: Path, early: int | None = None) -> None:
+    """Make every file and name below `folder` durable: one syncfs where the system has it, else file by file.
+
+    `early` is an open file of the same file system from before the first of them was written: a write that failed
+    since then is told through it, also if the disk began with it long ago and somebody else has been told.
+    """
+    if sys.platform != "linux" or not _syncfs(folder, early):
         flush_files(folder)
 
 
@@ -89,13 +93,13 @@ def flush_files(folder: Path) -> None:
         os.fsync(handle)
 
 
-def _syncfs(folder: Path) -> bool:
+def _syncfs(folder: Path, early: int | None) -> bool:
     """Flush the file system that holds `folder`; False where the call does not exist. A failure is raised."""
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "syncfs"):
         return False
     with folders.opened(folder) as handle:
-        if library.syncfs(handle) == 0:
+        if library.syncfs(handle if early is None else early) == 0:
             return True
         code = ctypes.get_errno()
         if code == errno.ENOSYS:

@@ -59,7 +59,7 @@ class Staging:
     def publish(self, record: Record) -> None:
         """Make the tree durable, then published, then committed. What was published before goes to `replaced`."""
         folders.remove_tree(self.scratch)  # what it held was never to be published
-        flush_tree(self.folder)
+        flush_tree(self.folder, self._owner)
         looks = self._looks(record)
         digest = hashlib.sha256()
         with whole_file(self.folder / RECORD) as stream:

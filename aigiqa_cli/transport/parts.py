@@ -26,6 +26,7 @@ from aigiqa_cli.digests import BLOCK
 from aigiqa_cli.transport.model import Source, TreeSource, Wanted
 
 _LONGEST_NOTE = 64 * 1024
+BATCH = 8 << 20  # bytes of which the disk hears at once
 ONCE = "once-"  # before the name of a part that is given up while it grows
 
 
@@ -54,6 +55,7 @@ class Part:
         self.path = path
         self.note = note
         self.size = 0
+        self._begun = 0  # how far the disk has been told to write
         self.glued = False  # True once it holds bytes of more than one answer
         self.has_hole = False
         self._digest = hashlib.sha256()
@@ -80,6 +82,9 @@ class Part:
         folders.write(self._descriptor, block)
         self._digest.update(block)
         self.size += len(block)
+        if self.size - self._begun >= BATCH:
+            folders.begin_flush(self._descriptor, self._begun, self.size - self._begun)
+            self._begun = self.size
 
     def describe(self, note: Note) -> None:
         """Write the note, whole or not at all, before the bytes that it vouches for."""
