@@ -56,3 +56,22 @@ class Silent:
 
     def detail(self, text: str) -> None:
         pass
+
+
+class Counting:
+    """Tells of rows by the ten thousand, and nothing where there are fewer: that is done before it could be read."""
+
+    STEP = 10_000
+
+    def __init__(self, reporter: Reporter, name: str, total: int | None = None) -> None:
+        self._reporter, self._name, self._total = reporter, name, total
+        self._count = 0
+
+    def one(self) -> None:
+        """One more row is done."""
+        self._count += 1
+        if self._count % self.STEP:
+            return
+        if self._count == self.STEP:
+            self._reporter.phase(self._name, total=self._total, unit="rows")
+        self._reporter.advance(self.STEP)

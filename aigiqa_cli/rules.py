@@ -84,9 +84,15 @@ class _Judged:
         return (finding for *_, finding in sorted(self.told, key=lambda told: told[:2]))
 
 
-def apply(database: Database, source: LabelSource, open_table: Opener, folder: Path | None = None) -> Labels:
+def apply(
+    database: Database,
+    source: LabelSource,
+    open_table: Opener,
+    folder: Path | None = None,
+    heard: Callable[[], None] = lambda: None,
+) -> Labels:
     """Run the rules of `source`; `open_table` gives the bytes of an asset by name. `folder`: where rows may wait if
-    they are many; without one they stay in memory.
+    they are many; without one they stay in memory. `heard` is called for each row of the tables.
 
     Raises RefusedInput for a table that is not the declared one; single bad rows are returned as rejected.
     """
@@ -95,6 +101,7 @@ def apply(database: Database, source: LabelSource, open_table: Opener, folder: P
     rejected = _Judged()
     without_row = {folded(name): name for name in source.image.unlabelled}
     for number, (where, cells) in enumerate(_stacked(database, source, open_table)):
+        heard()
         try:
             row = _label_row(source, joined, number, where, cells)
         except _Rejected as error:

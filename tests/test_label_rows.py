@@ -19,6 +19,7 @@ from aigiqa_cli import expectations, label_rows, rules
 from aigiqa_cli.errors import RefusedInput
 from aigiqa_cli.label_rows import LabelRow, LabelRows, Reference
 from aigiqa_cli.manifest.models import Database
+from aigiqa_cli.reporting import Counting, Silent
 
 MANY = 26_000  # more than stay in memory
 MANIFEST = f"""\
@@ -235,3 +236,32 @@ def test_T05_one_name_twice_among_many_rows_installs_nothing(crowd: tuple[Comman
     assert f"crowd.csv:{MANY + 2}: the same image is labelled twice" in done.err
     assert "00007.png, also crowd.csv:9" in done.err
     assert not (run.root / "crowd").exists()
+
+
+@pytest.mark.parametrize(("count", "told"), [(9_999, []), (10_000, [10_000]), (30_001, [10_000] * 3)])
+def test_rows_are_told_of_by_the_ten_thousand(count: int, told: list[int]) -> None:
+    phases: list[tuple[str, int | None, str]] = []
+    amounts: list[int] = []
+
+    class Heard(Silent):
+        def phase(self, name: str, *, total: int | None = None, unit: str = "bytes", done: int = 0) -> None:
+            phases.append((name, total, unit))
+
+        def advance(self, amount: int = 1) -> None:
+            amounts.append(amount)
+
+    counting = Counting(Heard(), "reading", 40_000)
+    for _ in range(count):
+        counting.one()
+    assert amounts == told
+    assert phases == ([("reading", 40_000, "rows")] if told else [])
+
+
+def test_each_row_of_a_table_is_heard_of() -> None:
+    heard: list[int] = []
+    database = Database.model_validate(manifest(source={"scores": scored()}))
+    lines = table(*PLAIN, "glide_7.png,x,nan,0")
+    labels = rules.apply(
+        database, database.labels[0], lambda _: io.BytesIO(lines), heard=lambda: heard.append(len(heard))
+    )
+    assert (len(heard), len(labels.rows), len(labels.rejected)) == (7, 6, 1)

@@ -18,7 +18,7 @@ from aigiqa_cli.installing.index_rows import Index, index_rows, witnessed
 from aigiqa_cli.installing.pictures import Picture, Unpacking
 from aigiqa_cli.installing.provenance import Kept, Provenance
 from aigiqa_cli.installing.supplies import Supplies, vouch
-from aigiqa_cli.reporting import Reporter
+from aigiqa_cli.reporting import Counting, Reporter
 from aigiqa_cli.store import CHECKSUMS, Record, Staging, StoredFile, StoredFiles, StoredSource
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Assembly:
             unpacks = not self.options.labels_only and bool(self.options.part or not self.pictures)
             if unpacks:
                 self._images(archives, members, labels)
-        index = Index(self.work.tree / INDEX, index_rows(self.database, labels, self.pictures))
+        written = Counting(self.reporter, f"writing the index of {self.database.title}", len(labels.rows))
+        index = Index(self.work.tree / INDEX, index_rows(self.database, labels, self.pictures), written.one)
         self.origins.warnings += witnessed(self.database, index)
         self.origins.remember_images(self.pictures, parts.state(self.database, index), unpacked=unpacks)
         self._splits(index)
@@ -103,7 +104,7 @@ class Assembly:
             source = labelling.choose_source(self.database, list(files))
         if source is None:
             raise missing_tables(self.database, list(files), self.supplies)
-        labels = labelling.label_rows(self.database, source, files, self.work)
+        labels = labelling.label_rows(self.database, source, files, self.work, self.reporter)
         if source.third_party:
             share = f", with {len(labels.rows)} of {self.database.expect.rows[0]} rows" if source.partial else ""
             self.origins.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")

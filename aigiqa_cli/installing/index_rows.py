@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,10 @@ _EXTENSIONS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "bmp
 class Index(Iterable[Row]):
     """An index in a staging folder. A few rows stay in memory, many are read from the file each time."""
 
-    def __init__(self, path: Path, rows: Iterable[Row]) -> None:
+    def __init__(self, path: Path, rows: Iterable[Row], heard: Callable[[], None]) -> None:
+        """Write the rows; `heard` is called for each."""
         self.pictured = 0  # rows with an image
-        self._path = path
+        self._path, self._heard = path, heard
         self._count = 0
         self._few: list[Row] = []
         with folders.new_file(path) as stream:
@@ -38,6 +39,7 @@ class Index(Iterable[Row]):
         return iter(self._few) if self._count <= label_rows.FEW else read_rows(self._path)
 
     def _seen(self, row: Row) -> Row:
+        self._heard()
         self._count += 1
         self.pictured += bool(row["image_path"])
         if self._count <= label_rows.FEW:

@@ -14,6 +14,7 @@ from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
 from aigiqa_cli.installing.matching import Members
 from aigiqa_cli.installing.supplies import File, vouch
+from aigiqa_cli.reporting import Counting, Reporter
 
 if TYPE_CHECKING:
     from aigiqa_cli.manifest.models import Asset, Database, LabelSource
@@ -119,7 +120,9 @@ def installed_tables(folder: Path, database: Database, record: Record) -> dict[s
     return files
 
 
-def label_rows(database: Database, source: LabelSource, files: dict[str, File], work: Staging) -> rules.Labels:
+def label_rows(
+    database: Database, source: LabelSource, files: dict[str, File], work: Staging, reporter: Reporter
+) -> rules.Labels:
     """Keep the tables as published in `labels/`, run the rules, check what the manifest expects.
 
     A table that breaks a rule is refused with row and column (exit 5); one that follows every rule but is not the
@@ -131,7 +134,11 @@ def label_rows(database: Database, source: LabelSource, files: dict[str, File], 
         folders.copy(files[name].path, folder / database.asset(name).published_name)
     try:
         labels = rules.apply(
-            database, source, lambda name: (folder / database.asset(name).published_name).open("rb"), work.scratch
+            database,
+            source,
+            lambda name: (folder / database.asset(name).published_name).open("rb"),
+            work.scratch,
+            Counting(reporter, f"reading the labels of {database.title}").one,
         )
         rules.refuse_undeclared(labels, database)
         expectations.check(database, source, labels)
