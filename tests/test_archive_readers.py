@@ -76,6 +76,7 @@ from aigiqa_cli.archives import (
     disks,
     misfits,
     rar_blocks,
+    tar,
     tar_headers,
     tools,
     volume_set,
@@ -613,6 +614,24 @@ def test_A22_paths_of_pax_in_other_encodings(tmp_path: Path) -> None:
     assert list(judged(tmp_path / "given", tarred_member(b"a") + alike).members) == ["a", "b.png"]
 
 
+@pytest.mark.parametrize("more", [0, 512])
+def test_A31_zeros_behind_the_end_of_a_tar_are_padding_up_to_a_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    monkeypatch.setattr(tar, "MAX_PADDING", 2048)
+    end = bytes(512)  # one block of zeros; the second one is missing in many archives, and counts as padding
+    done = judged(tmp_path / "given", tarred_member(b"a.png") + end + bytes(2048 + more))
+    assert (done.verdict, done.fault) == (("refused", "A17") if more else ("good", ""))
+
+
+@pytest.mark.parametrize("first", [1, 511])
+def test_a_compressed_tar_may_come_in_any_pieces(tmp_path: Path, first: int) -> None:
+    """Programs that pack with many threads write one stream after another, of whatever length."""
+    data = tarred(b"a.png", b"b.png")
+    packed = bz2.compress(data[:first]) + bz2.compress(data[first:])
+    assert judged(tmp_path / "given", packed).members == hashes({"a.png": PNG, "b.png": PNG})
+
+
 def test_of_a_tar_nothing_may_be_wanted(tmp_path: Path) -> None:
     """It is read to its end all the same, and nothing is handed over."""
     (tmp_path / "given").write_bytes(tarred(b"a.png", b"b.png"))
@@ -939,6 +958,13 @@ def test_a_directory_that_begins_on_an_earlier_disk_is_no_end(tmp_path: Path) ->
     found = volume_set(tmp_path / "s.zip")
     assert found is not None
     assert found.shape == DISKS
+
+
+def test_a_zip_whose_disk_stands_in_its_zip64_end_was_not_split(tmp_path: Path) -> None:
+    """0xFFFF is no number of a disk there, but says that the other end has it (APPNOTE 4.4.19)."""
+    (whole,) = disks_of(MEMBERS[0], wide=True)
+    (tmp_path / "s.zip").write_bytes(whole)
+    assert volume_set(tmp_path / "s.zip") is None
 
 
 def test_an_archive_among_numbered_ones_is_its_own(tmp_path: Path) -> None:

@@ -350,6 +350,16 @@ def test_bytes_come_from_the_part_and_from_its_end(tmp_path: Path) -> None:
             assert reader.growing.pread(count, at) == data[at : at + count]
 
 
+def test_what_is_in_the_end_is_read_before_anything_else_is_here(tmp_path: Path) -> None:
+    data = archive_of(9)
+    with growing(tmp_path, data, 70_000, 0) as (reader, path):
+        path.unlink()  # who waits for it is told so
+        for at in (len(data) - 70_000, len(data) - 69_999):
+            assert reader.growing.pread(10, at) == data[at : at + 10]
+        with pytest.raises(Refusal, match="begun anew"):
+            reader.growing.pread(10, len(data) - 70_001)
+
+
 def test_members_are_consumed_one_by_one_as_they_arrive(tmp_path: Path) -> None:
     data = archive_of(9)
     with growing(tmp_path, data, 70_000, 0) as (reader, path):

@@ -287,6 +287,8 @@ def test_merged_spans() -> None:
     assert merged([(5, 6), (0, 2)]) == [(0, 6)]
     assert merged([(1_000_020, 1_000_030), (1_000_000, 1_000_010)]) == [(1_000_000, 1_000_030)]
     assert merged([(0, 10), (3, 5), (1_000_000, 1_000_001)]) == [(0, 10), (1_000_000, 1_000_001)]
+    assert merged([(0, 10), (10 + (1 << 16), 100_000)]) == [(0, 100_000)], "64 KiB cost less than a request"
+    assert merged([(0, 10), (11 + (1 << 16), 100_000)]) == [(0, 10), (11 + (1 << 16), 100_000)]
 
 
 def patched(data: bytes, at: int, new: bytes) -> bytes:

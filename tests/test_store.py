@@ -318,6 +318,7 @@ def test_S01_every_point_of_a_first_install_rolls_forward(root: Root, done: int)
         roll_forward(root, folder, "some")
     heal(root, "some")
     assert is_whole(root, record)
+    assert not list(root.staging.iterdir())
 
 
 def test_S01_interrupted_healing_is_healed(root: Root) -> None:

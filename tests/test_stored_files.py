@@ -60,6 +60,7 @@ def test_files_come_sorted_by_path_and_are_what_they_were() -> None:
     assert files == some(*TRICKY)
     assert files != some(*TRICKY[1:])
     assert files != list(files)
+    assert (files == list(files)) is False
     assert files.size == sum(map(len, TRICKY))
     assert files[-1].path == max(TRICKY)
     assert files[2:4] == list(files)[2:4]

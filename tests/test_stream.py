@@ -308,6 +308,15 @@ def test_the_download_waits_for_whoever_reads(inside: Context, wire: Wire) -> No
     assert begun.is_spent or not can_give_back(inside.root.path)
 
 
+def test_the_download_is_never_further_ahead_than_the_window(inside: Context, wire: Wire) -> None:
+    """Not by a byte: the connection breaks right there, and nothing more is asked for."""
+    wire.server.site.faults.add("/set.zip", Fault(), Fault(cut=10_000))
+    begun = begun_once(inside, wire)
+    assert arrived(begun, 10_000) == 10_000
+    begun.needs(10_001)
+    assert begun.received().sha256 == SHA256
+
+
 def test_a_download_that_is_called_off_leaves_no_beginning(inside: Context, wire: Wire) -> None:
     if not can_give_back(inside.root.path):
         pytest.skip("this disk takes nothing back")

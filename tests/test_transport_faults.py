@@ -623,8 +623,10 @@ def test_N05_wrong_bytes_without_a_note_are_put_aside_too(tmp_path: Path) -> Non
     (tmp_path / "root").mkdir()
     part = parts.create(tmp_path / "root" / "partial", "key")
     part.append(b"wrong")
-    aside = parts.quarantine(part, part.path.parent, {"file": "a.zip"})
-    assert (aside.read_bytes(), json.loads(aside.with_suffix(".json").read_bytes())) == (b"wrong", {"file": "a.zip"})
+    aside = parts.quarantine(part, part.path.parent, {"file": "图.zip"})
+    note = aside.with_suffix(".json").read_text("utf-8")
+    assert (aside.read_bytes(), json.loads(note)) == (b"wrong", {"file": "图.zip"})
+    assert "图.zip" in note, "a person reads it"
     modes = [path.stat().st_mode & 0o777 for path in (aside.parent, aside, aside.with_suffix(".json"))]
     assert modes == [0o700, 0o600, 0o600], "K09"
 
@@ -653,6 +655,14 @@ def remote(wire: Wire, session: Session, wanted: Wanted = PINNED) -> RemoteFile:
 def test_nothing_is_known_of_a_file_that_was_not_asked_for(wire: Wire, session: Session) -> None:
     with pytest.raises(ValueError, match="nothing is known"):
         _ = remote(wire, session).length
+
+
+def test_N16_one_byte_tells_length_and_version(wire: Wire, session: Session) -> None:
+    file = remote(wire, session)
+    assert (file.settle(session), file.length) == (SIZE, SIZE)
+    assert [entry.range for entry in wire.log] == [f"bytes={SIZE - 1}-{SIZE - 1}"]
+    file.settle(session)
+    assert len(wire.log) == 1, "it is known"
 
 
 def test_N01_a_part_that_ends_early_without_a_word(wire: Wire, session: Session) -> None:
@@ -870,6 +880,29 @@ def test_a_tree_of_a_plain_host(trees: Trees) -> None:
     empty = trees.receive(trees.source())
     assert (empty.files, list(empty.path.iterdir())) == (0, [])
     empty.discard()
+
+
+def test_of_how_many_files_no_hash_is_listed_is_said(trees: Trees) -> None:
+    """Git's own hash is one, too."""
+    blob = hashlib.sha1(b"blob 3\0two").hexdigest()
+    leaves = [
+        trees.leaf("a.png", b"one"),
+        trees.leaf("b.png", b"two", sha256="", blob=blob),
+        trees.leaf("c.png", b"three", sha256=""),
+    ]
+    got = trees.receive(trees.source(*leaves))
+    assert got.unhashed == 1
+    assert "host lists no hashes for 1 files: only lengths are checked" in trees.wire.reporter.notes
+    got.discard()
+
+
+def test_files_of_a_tree_are_not_flushed_one_by_one(trees: Trees, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever publishes them flushes them all at once; one by one a disk takes minutes for a hundred thousand."""
+    flushed: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    leaves = [trees.leaf(f"{number}.png", b"data") for number in range(3)]
+    trees.receive(trees.source(*leaves)).discard()
+    assert [path for path in flushed if not os.path.isdir(path)] == []
 
 
 def test_N22_no_host_at_all(trees: Trees) -> None:
