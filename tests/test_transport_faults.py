@@ -73,6 +73,13 @@ def test_N07_N13_N24_what_a_status_means(status: int, kind: type[Problem], fault
     assert (type(found).__mro__.count(kind), found.fault) == (1, fault)
 
 
+@pytest.mark.parametrize(("seconds", "over"), [("120", False), ("121", True)])
+def test_N13_when_to_come_back_is_said_where_nobody_waits_for_it(seconds: str, over: bool) -> None:
+    found = status_fault(429, {"Retry-After": seconds}, "example.org", Limits(retry_after=120.0))
+    assert isinstance(found, Later)
+    assert (found.over, found.wait, "come back" in found.message) == (over, float(seconds), over)
+
+
 def test_S09_N24_errors_that_are_of_this_machine_or_its_settings() -> None:
     here = trouble(requests.ConnectionError(OSError(errno.EMFILE, "Too many open files")), "example.org")
     assert (type(here), here.fault) == (MachineFault, "S09")
@@ -629,6 +636,20 @@ def test_N05_wrong_bytes_without_a_note_are_put_aside_too(tmp_path: Path) -> Non
     assert "图.zip" in note, "a person reads it"
     modes = [path.stat().st_mode & 0o777 for path in (aside.parent, aside, aside.with_suffix(".json"))]
     assert modes == [0o700, 0o600, 0o600], "K09"
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_C06_what_is_complete_outlives_its_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool) -> None:
+    """What other runs began of the same file goes; this one stays, also where a lock keeps nobody away."""
+    whole, other = (parts.create(tmp_path, "key") for _ in range(2))
+    for part in (whole, other):
+        part.append(b"bytes")
+    other.close()
+    if not locks:
+        monkeypatch.setattr(fcntl, "flock", refuse(errno.ENOLCK))
+    parts.sweep(tmp_path, "key", whole)
+    assert list(tmp_path.iterdir()) == [whole.path]
+    whole.close()
 
 
 def test_C06_who_lives_is_not_robbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
