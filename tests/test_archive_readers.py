@@ -72,6 +72,7 @@ from test_ranges import hostile
 from test_rig_archives import hashes
 
 from aigiqa_cli.archives import (
+    contract,
     declared_set,
     disks,
     misfits,
@@ -208,6 +209,21 @@ def test_A20_a_large_secret_is_read_in_steps(tmp_path: Path, machine: None, monk
     assert only(judged(tmp_path / "given", zipped(Packed(b"a", TEXT, 0, 1, body=body)), SECRET))
 
 
+def test_A20_old_encryption_is_left_to_a_program_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We decrypt byte by byte, a megabyte a second. What this one writes stands nowhere in the archive."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "true").write_bytes(TEXT)
+    said = f'if [ $# = 0 ]; then echo "7-Zip [64] 26.02"; exit 0; fi; exec /bin/cat {tmp_path / "true"}'
+    script(tmp_path / "bin", "7z", said)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    data = zipped(Packed(b"a", TEXT, 0, 1, body=bytes(12 + len(TEXT))))
+    assert only(judged(tmp_path / "given", data, SECRET))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert judged(tmp_path / "given", data, SECRET).fault == "A20"
+
+
 def test_A20_less_than_the_head_of_a_secret(tmp_path: Path, machine: None) -> None:
     data = zipped(Packed(b"a", TEXT[:5], 0, 1, body=b"short"))
     assert judged(tmp_path / "given", data, SECRET).fault == "A20"
@@ -261,6 +277,44 @@ def refused(tmp_path: Path, data: bytes, fault: str, reason: str = "") -> None:
     done = judged(tmp_path / "given", data)
     assert (done.verdict, done.fault) == ("refused", fault), done
     assert reason in done.reason
+
+
+MIB, GIB = 1 << 20, 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("packed", "most"),
+    [(0, 1_100), (10, 11_000), (953, 953 * 1_100), (954, MIB), (10_486, 1_048_600), (MIB, 100 * MIB)],
+)
+def test_A09_how_well_a_member_may_be_packed(packed: int, most: int) -> None:
+    """1,100 : 1 up to a MiB, which deflate reaches, else 100 : 1."""
+    contract.check_ratio("a.png", packed, most)
+    with pytest.raises(Refusal) as caught:
+        contract.check_ratio("a.png", packed, most + 1)
+    assert caught.value.fault == "A09"
+
+
+@pytest.mark.parametrize(
+    ("packed", "most"),
+    [(1, GIB), (GIB, 20 * GIB), (12 * GIB, 240 * GIB), (13 * GIB, 256 * GIB), (256 * GIB, 256 * GIB)],
+)
+def test_A09_how_much_an_archive_may_hold(packed: int, most: int) -> None:
+    """A GiB in any case, 20 times its own length, never more than 256 GiB."""
+    contract.check_total(packed, most)
+    with pytest.raises(Refusal) as caught:
+        contract.check_total(packed, most + 1)
+    assert caught.value.fault == "A09"
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"), [(-15, "15 bytes are too many"), (0, ""), (20, "20 bytes before it are missing")]
+)
+def test_A17_how_many_bytes_are_missing_or_too_many_is_told(tmp_path: Path, cut: int, said: str) -> None:
+    data = zipped(Zipped(b"a.png"), Zipped(b"b.png"))
+    if said:
+        refused(tmp_path, data[:4] + bytes(max(0, -cut)) + data[4 + max(0, cut) :], "A17", said)
+    else:
+        assert judged(tmp_path / "given", data).verdict == "good"
 
 
 def test_A10_what_a_member_runs_into_is_told(tmp_path: Path) -> None:
@@ -763,6 +817,11 @@ def test_A17_a_member_that_begins_elsewhere(tmp_path: Path) -> None:
     assert (done.verdict, done.fault) == ("needed", "N27")
     refused(tmp_path, rar5(file5("a.png", PNG), file5("b.png", PNG, flags=8)), "A17", "does not begin where")
     refused(tmp_path, rar5(file5("a.png", PNG, flags=16), file5("b.png", PNG)), "A17", "does not begin where")
+
+
+def test_N27_a_rar4_that_says_nothing_of_volumes_is_no_part_of_a_set(tmp_path: Path) -> None:
+    done = judged(tmp_path / "given", RAR4 + file4(b"a.png", PNG) + block4(0x7B, 0, b""))
+    assert done.fault != "N27"
 
 
 def test_a_rar4_of_more_than_four_gibibytes_is_stepped_over(tmp_path: Path) -> None:

@@ -214,6 +214,14 @@ def test_N05_splice_is_blamed_on_the_splice_first(wire: Wire) -> None:
     assert wire.starts() == [0, 200_000, 0]
 
 
+def test_N05_a_splice_that_is_wrong_again_is_wrong(wire: Wire) -> None:
+    """There is one second chance, however often the connection breaks meanwhile."""
+    wire.server.site.put("/set.zip", OTHER)
+    wire.server.site.faults.add("/set.zip", *[Fault(cut=200_000), Fault()] * 9)
+    assert wire.fails(PINNED, wire.source()).exit_code == Exit.INTEGRITY
+    assert wire.starts() == [0, 200_000, 0, 200_000]
+
+
 def test_N31_replaced_for_good_shows_both_hashes(wire: Wire) -> None:
     for path in ("/a.zip", "/b.zip"):
         wire.server.site.put(path, OTHER)

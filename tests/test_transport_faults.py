@@ -424,9 +424,10 @@ def put_part(wire: Wire, wanted: Wanted, source: Source, data: bytes, note: Note
     return path
 
 
-def test_N03_a_part_that_is_longer_than_the_file_is_of_no_use(wire: Wire) -> None:
-    put_part(wire, SIZED, wire.source(), DATA + b"more")
-    assert same(wire.receive(SIZED, wire.source()))
+@pytest.mark.parametrize("wanted", [SIZED, PINNED])
+def test_N03_a_part_that_is_longer_than_the_file_is_of_no_use(wire: Wire, wanted: Wanted) -> None:
+    put_part(wire, wanted, wire.source(), DATA + b"more")
+    assert same(wire.receive(wanted, wire.source()))
     assert wire.starts() == [0]
 
 
