@@ -176,6 +176,31 @@ def test_every_method_of_zip_is_unpacked_here(
 
 
 @pytest.mark.parametrize("method", BODIES)
+@pytest.mark.parametrize("large", [True, False])
+def test_A13_no_large_member_is_held_as_a_whole(monkeypatch: pytest.MonkeyPatch, method: str, large: bool) -> None:
+    """It comes in steps of a bounded length; a small one is read at once."""
+    number, flags, body = BODIES[method]
+    block = 100
+    assert len(TEXT) > 10 * block
+    monkeypatch.setattr(zip_data, "BLOCK", block)
+    monkeypatch.setattr(zip_data, "WHOLE", len(TEXT) - 1 if large else len(TEXT))
+    data, counts = zipped(Packed(b"a", TEXT, number, flags, body=body)), list[int]()
+
+    def pread(count: int, at: int) -> bytes:
+        counts.append(count)
+        return data[at : at + count]
+
+    form = ZipFormat(Source(Opened(()), [Piece(len(data), pread)]))
+    members, chunks = form.members(), list[bytes]()
+    counts.clear()
+    form.stream(members, lambda _, given: chunks.extend(given))
+    assert b"".join(chunks) == TEXT
+    longest = max(map(len, chunks))
+    assert (longest <= block, max(counts) <= block) == ((True, True) if large else (False, len(body) <= block))
+    assert len(counts) == (-(-len(body) // block) if large else 1)
+
+
+@pytest.mark.parametrize("method", BODIES)
 @pytest.mark.parametrize("deferred", [False, True])
 def test_A20_old_encryption(tmp_path: Path, machine: None, method: str, deferred: bool) -> None:
     """The byte before the data is one of the checksum, or of the time: 0 in our headers."""

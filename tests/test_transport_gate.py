@@ -10,7 +10,7 @@ from doubles import Box, Fault
 from wire import DATA, LOOSE, PINNED, Wire, same
 
 from aigiqa_cli.errors import Exit, RefusedInput, TemporaryFault
-from aigiqa_cli.transport import Request, Session, Source
+from aigiqa_cli.transport import Request, Session, Source, gate
 
 
 def _redirect(location: str, body: bytes = b"") -> Fault:
@@ -105,6 +105,24 @@ def test_M06_M07_gate_before_the_first_request(box: Box, wire: Wire, target: str
     with Session(settings=wire.settings) as session, pytest.raises(RefusedInput):
         session.open(target)
     assert box.log == []
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("http://files.example.org/", "M06"),
+        ("https://files.example.org:8443/", "M06"),
+        ("https://me@files.example.org/", "M06"),
+        ("https://localhost/", "M07"),
+        ("https://10.0.0.1/", "M07"),
+        ("https://[::1]/", "M07"),
+    ],
+)
+def test_M06_M07_N10_by_which_rule_an_address_is_refused(url: str, own: str) -> None:
+    for given, expected in (("M06", own), ("N10", "N10")):
+        with pytest.raises(RefusedInput) as caught:
+            gate.check(url, private_allowed=False, proxied=True, fault=given)
+        assert caught.value.fault == expected
 
 
 def test_M07_name_that_resolves_to_loopback_is_refused_without_a_proxy() -> None:
