@@ -14,7 +14,7 @@ from doubles import Entry
 from doubles import Fault as Cut
 from wire import Wire, same
 
-from aigiqa_cli.errors import Fault, IntegrityFault, PersonNeeded
+from aigiqa_cli.errors import Fault, IntegrityFault, PersonNeeded, TemporaryFault
 from aigiqa_cli.transport import Wanted, lanes
 from aigiqa_cli.transport.lanes import Pieces
 from aigiqa_cli.transport.model import Again, Later, Limits
@@ -235,6 +235,26 @@ def test_N13_a_lane_ends_at_a_busy_mirror_unless_it_is_the_last(at_work: int, en
     assert fault is (busy if ended else None)
     assert len(said) == (3 if ended else 0)
     assert shared.take() == (0 if ended else None), "the piece goes to somebody else"
+
+
+def test_N14_a_lane_ends_after_two_failures_in_a_row() -> None:
+    """What it brings in between begins the count anew."""
+    lost = TemporaryFault("the connection was lost", fault="N14")
+    said: list[Fault | bytes] = [lost, b"a", lost, lost, b"b"]
+    shared = Pieces(0, 3, 1)
+    shared.enter("one")
+
+    def piece(*_about: object) -> bytes:
+        if isinstance(now := said.pop(0), Fault):
+            raise now
+        return now
+
+    mirror = SimpleNamespace(label="one", remote=None)
+    crew = SimpleNamespace(first=mirror, _piece=piece, helped=set())
+    assert lanes.Lanes._fetch(crew, mirror, shared, None) is lost  # type: ignore[arg-type]
+    assert said == [b"b"]
+    assert crew.helped == {"one"}
+    assert shared.take() == 1, "the piece goes to somebody else"
 
 
 @pytest.mark.parametrize(

@@ -963,6 +963,20 @@ def test_A15_two_files_that_are_one(trees: Trees, pair: tuple[str, str]) -> None
     assert trees.fails(trees.source(*(Leaf(path, "") for path in pair))).fault == "A15"
 
 
+@pytest.mark.parametrize(("free", "fits"), [(5, False), (6, True)])
+def test_S04_a_tree_for_which_there_is_no_room_is_not_begun(
+    trees: Trees, monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
+) -> None:
+    """For each file by itself there would be."""
+    leaves = [trees.leaf("a.png", b"one"), trees.leaf("b.png", b"two")]
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    if fits:
+        trees.receive(trees.source(*leaves)).discard()
+    else:
+        assert trees.fails(trees.source(*leaves)).fault == "S04"
+        assert trees.wire.log == []
+
+
 def test_S04_no_other_host_helps_a_full_disk(trees: Trees, monkeypatch: pytest.MonkeyPatch) -> None:
     leaf = trees.leaf("a.png", b"one")
     monkeypatch.setattr(parts.Part, "append", refuse(errno.ENOSPC))
