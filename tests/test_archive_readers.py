@@ -77,7 +77,6 @@ from aigiqa_cli.archives import (
     disks,
     misfits,
     rar_blocks,
-    tar,
     tar_headers,
     tools,
     volume_set,
@@ -694,12 +693,10 @@ def test_A22_paths_of_pax_in_other_encodings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 512])
-def test_A31_zeros_behind_the_end_of_a_tar_are_padding_up_to_a_length(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int
-) -> None:
-    monkeypatch.setattr(tar, "MAX_PADDING", 2048)
+def test_A31_zeros_behind_the_end_of_a_tar_are_padding_up_to_a_length(tmp_path: Path, more: int) -> None:
+    """16 MiB."""
     end = bytes(512)  # one block of zeros; the second one is missing in many archives, and counts as padding
-    done = judged(tmp_path / "given", tarred_member(b"a.png") + end + bytes(2048 + more))
+    done = judged(tmp_path / "given", tarred_member(b"a.png") + end + bytes(16 * MIB + more))
     assert (done.verdict, done.fault) == (("refused", "A17") if more else ("good", ""))
 
 
@@ -834,6 +831,12 @@ def test_A14_too_many_members_of_a_rar(tmp_path: Path, monkeypatch: pytest.Monke
 def test_A17_a_rar_whose_last_block_runs_over_its_end(tmp_path: Path) -> None:
     whole = RAR5 + block5(1, 0, vint(0)) + file5("a.png", PNG)
     refused(tmp_path, whole + block5(5, 0, vint(0), data=PNG)[:-1], "A17", "cut off")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_A17_zeros_behind_the_end_of_a_rar_are_padding_up_to_a_mebibyte(tmp_path: Path, more: int) -> None:
+    done = judged(tmp_path / "given", rar5(file5("a.png", PNG)) + bytes(MIB + more))
+    assert (done.verdict, done.fault) == (("refused", "A17") if more else ("good", ""))
 
 
 def test_A17_a_member_that_begins_elsewhere(tmp_path: Path) -> None:
@@ -1112,9 +1115,18 @@ def test_A29_a_program_that_does_not_say_its_version_is_not_used(
     assert caught.value.fault == "A29"
 
 
-@pytest.mark.parametrize(("said", "new"), [("4.20", False), ("5.00", True)])
-def test_A29_unrar_knows_both_kinds_of_rar_since_version_5(tmp_path: Path, said: str, new: bool) -> None:
-    assert tools._recent(Opened((), tools={"unrar": script(tmp_path, "unrar", f"echo UNRAR {said}")}), "unrar") is new
+@pytest.mark.parametrize(
+    ("name", "said", "new"),
+    [
+        ("unrar", "UNRAR 4.20", False),
+        ("unrar", "UNRAR 5.00", True),
+        ("7z", "7-Zip 15.14", False),
+        ("7z", "7-Zip 16.02", True),
+    ],
+)
+def test_A29_programs_that_are_too_old(tmp_path: Path, name: str, said: str, new: bool) -> None:
+    """unrar knows both kinds of rar since version 5; 16.02 is the last p7zip, which many systems have."""
+    assert tools._recent(Opened((), tools={name: script(tmp_path, name, f"echo {said}")}), name) is new
 
 
 def carried(

@@ -11,6 +11,7 @@ from wire import DATA, LOOSE, PINNED, Wire, same
 
 from aigiqa_cli.errors import Exit
 from aigiqa_cli.transport import Wanted
+from aigiqa_cli.transport.redact import cleaned
 
 PAGES = {
     "quota": b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head><body><p>Too many users have viewed or downloaded this file recently.</p>",
@@ -80,6 +81,11 @@ def test_N06_json_instead_of_a_table(wire: Wire, kind: str) -> None:
 def test_N06_page_instead_of_a_table(wire: Wire, form: str) -> None:
     wire.server.site.put("/data", PAGES["sign-in"], type="text/plain")
     assert wire.fails(Wanted("data." + form, form), wire.source("/data")).exit_code == Exit.PERSON
+
+
+@pytest.mark.parametrize(("said", "shown"), [("A" * 80, "A" * 80), ("A" * 81, "A" * 79 + "…"), (" a\r\n\tb ", "a b")])
+def test_N06_what_a_host_says_is_one_line_of_a_bounded_length(said: str, shown: str) -> None:
+    assert cleaned(said) == shown
 
 
 def test_N06_title_is_cleaned_before_it_is_shown(wire: Wire) -> None:

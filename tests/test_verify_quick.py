@@ -279,6 +279,18 @@ def test_the_note_goes_with_the_database(noted: Command) -> None:
     assert not clock.exists()
 
 
+def test_nothing_stays_open_of_folders_that_were_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    image = tmp_path / "images" / "a.png"
+    image.write_bytes(b"x")
+    shape = looks.look("a.png", image.stat())
+    noted = looks.Noted("0" * 64, 1, 1, 1, {"": set(), "images": {shape}, "gone": {shape}})
+    before = os.listdir("/proc/self/fd")
+    assert list(looks.unchanged(tmp_path, noted)) == [("images/a.png", shape)]
+    assert looks.is_unchanged(tmp_path, looks.Noted("0" * 64, 1, 1, 1, {"": set(), "images": {shape}}))
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_note_is_what_was_written() -> None:
     written = looks.Noted("0" * 64, 3, 5, 1, {"": {"a b/1/2/3/4"}, "images": {"ü.png/1/-2/0/4", "x/0/0/0/0"}})
     found = looks.Noted.of(written.to_bytes())
