@@ -239,6 +239,25 @@ def test_a_ledger_gives_back_every_bit(tmp_path: Path) -> None:
     other.close()
 
 
+def test_P5_a_ledger_is_found_after_a_power_cut_before_anything_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is flushed when it is opened; then what is added outlives one as well."""
+    flushed, real = list[str](), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    kept = ledger(tmp_path, metric="a")
+    assert str(kept.path.parent) in flushed
+    flushed.clear()
+    kept.add({"0" * 64: 1.0})
+    assert flushed == [str(kept.path)]
+    kept.close()
+
+
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     first = ledger(tmp_path, metric="a")
     with pytest.raises(TemporaryFault):

@@ -323,6 +323,21 @@ def test_S14_a_root_whose_path_is_too_long(tmp_path: Path, name: str) -> None:
     assert caught.value.fault == "S14"
 
 
+def test_S14_a_root_whose_path_is_as_long_as_may_be(tmp_path: Path) -> None:
+    """A name of 255 bytes, a path of 2,500."""
+    names = [("x" * 255), *["y" * 200] * 12]
+    base = os.path.join(tmp_path, *names)[: 2_500 - 20].rstrip("/")
+    for length, fits in ((2_500, True), (2_501, False)):
+        path = Path(base + "/" + "z" * (length - len(base) - 1))
+        assert len(os.fsencode(path)) == length
+        if fits:
+            Root(path).prepare()
+            assert Root(path).staging.is_dir()
+        else:
+            with pytest.raises(UsageFault):
+                Root(path).prepare()
+
+
 @pytest.mark.parametrize("below", [".aigiqa/staging", ".aigiqa/quarantine", "some", ".aigiqa/installed/some.json"])
 def test_S17_no_link_below_the_root_is_followed(root: Root, tmp_path: Path, below: str) -> None:
     path = root.path / below
@@ -421,6 +436,7 @@ def test_X01_X06_records_that_say_what_none_of_ours_says(root: Root) -> None:
         ({"warnings": [5]}, "X01"),
         ({"warnings": ["half a character: \ud800"]}, "X01"),
         ({"rows": True}, "X01"),
+        *[({"record": form}, "X01") for form in (True, 1.0, "1", None, 0, -1)],
         ({"database": "other"}, "X06"),
         ({"files": []}, "X08"),
         ({"sources": [asdict(record.sources[0]) | {"origin": 5}]}, "X01"),

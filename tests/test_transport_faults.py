@@ -431,6 +431,19 @@ def test_N03_a_part_that_is_longer_than_the_file_is_of_no_use(wire: Wire, wanted
     assert wire.starts() == [0]
 
 
+def test_N01_a_part_that_lacks_one_byte_gets_it(wire: Wire) -> None:
+    put_part(wire, PINNED, wire.source(), DATA[:-1])
+    assert same(wire.receive(PINNED, wire.source()))
+    assert wire.starts() == [SIZE - 1]
+
+
+def test_P7_a_whole_part_that_is_proven_costs_no_request(wire: Wire) -> None:
+    put_part(wire, PINNED, wire.source(), DATA)
+    got = wire.receive(PINNED, wire.source())
+    assert same(got)
+    assert (got.pinned, got.unhashed, wire.log) == (True, False, [])
+
+
 def test_P7_a_whole_part_whose_hash_the_host_states_costs_no_request(wire: Wire) -> None:
     source = wire.source(bytes=SIZE, sha256=SHA256)
     note = Note(wire.server.url("/set.zip"), "http", source.label, size=SIZE, sha256=SHA256)
