@@ -409,10 +409,10 @@ def block4(kind: int, flags: int, body: bytes) -> bytes:
 
 def file4(
     name: bytes, data: bytes, *, mode: int = 0o100644, method: int = 0x30, size: int | None = None,
-    crc: int | None = None, flags: int = 0x8000,
+    crc: int | None = None, flags: int = 0x8000, version: int = 20,
 ) -> bytes:  # fmt: skip
     length, checksum = len(data) if size is None else size, zlib.crc32(data) if crc is None else crc
-    numbers = (len(data), length, 3, checksum, 0x21 << 16, 20, method, len(name), mode)
+    numbers = (len(data), length, 3, checksum, 0x21 << 16, version, method, len(name), mode)
     return block4(0x74, flags, struct.pack("<LLBLLBBHL", *numbers) + name) + data
 
 

@@ -466,6 +466,13 @@ def test_a_directory_on_a_disk_of_its_own(tmp_path: Path) -> None:
     assert of_disks(tmp_path, disks_of(*MEMBERS, [])).members == TRUE
 
 
+@pytest.mark.parametrize("moved", [1, 2, 100])
+def test_a_member_may_end_anywhere_on_the_disk_of_the_directory(tmp_path: Path, moved: int) -> None:
+    first, last = disks_of(MEMBERS[0], [], offset=moved)
+    made = [first[:-moved], first[-moved:] + last]
+    assert of_disks(tmp_path, made).members == hashes({"a.png": PNG, "b.png": PNG})
+
+
 def test_more_members_on_disks_than_sixteen_bits_count() -> None:
     crowd = [Zipped(b"%x" % number, b"") for number in range(65_536)]
     headers = [local_header(member) for member in crowd]
@@ -839,6 +846,17 @@ def test_A17_zeros_behind_the_end_of_a_rar_are_padding_up_to_a_mebibyte(tmp_path
     assert (done.verdict, done.fault) == (("refused", "A17") if more else ("good", ""))
 
 
+@pytest.mark.parametrize(("version", "flags", "good"), [(20, 0x8000, True), (20, 0x9000, False), (29, 0x8000, False)])
+def test_A17_only_what_is_older_than_the_end_block_may_lack_it(
+    tmp_path: Path, version: int, flags: int, good: bool
+) -> None:
+    """rar has written it since version 3, which needs 2.9 to be unpacked, or notes times more exactly (0x1000)."""
+    body = RAR4 + block4(0x73, 0, bytes(6)) + file4(b"a.png", PNG, flags=flags, version=version)
+    done = judged(tmp_path / "given", body)
+    assert (done.verdict, done.fault) == (("good", "") if good else ("refused", "A17"))
+    assert judged(tmp_path / "given", body + block4(0x7B, 0, b"")).verdict == "good"
+
+
 def test_A17_a_member_that_begins_elsewhere(tmp_path: Path) -> None:
     """The library would not list it at all, or take it for the rest of the one before."""
     done = judged(tmp_path / "given", rar5(file5("a.png", PNG, flags=8), file5("b.png", PNG)))
@@ -1014,6 +1032,17 @@ def test_what_is_no_volume(tmp_path: Path) -> None:
     for head in (b"Rar!", RAR5 + bytes(4) + b"\3\1\0", RAR5 + bytes(4) + b"\5\2\0\1\1\1\1"):
         (tmp_path / "b.rar").write_bytes(head)
         assert volume_set(tmp_path / "b.rar") is None, "cut short, or begun with another header"
+
+
+@pytest.mark.parametrize("is_volume", [True, False])
+@pytest.mark.parametrize("record", [b"", b"\x02\x09x", b"\x03\x09xy"], ids=["no extra area", "even", "odd"])
+def test_what_the_main_header_of_a_rar5_says_of_volumes(tmp_path: Path, is_volume: bool, record: bytes) -> None:
+    """Before its own flags the length of its extra area may stand, which itself stands behind them."""
+    end = block5(5, 0, vint(0))
+    data = RAR5 + block5(1, 0, vint(int(is_volume)), extra=record) + file5("a.png", PNG) + end
+    (tmp_path / "s.part1.rar").write_bytes(data)
+    found = volume_set(tmp_path / "s.part1.rar")
+    assert (found is not None) == is_volume
 
 
 def test_volumes_in_capitals_find_each_other(tmp_path: Path) -> None:

@@ -315,6 +315,16 @@ def test_N28_a_complaint_halves_the_rate_that_was_too_much(monkeypatch: pytest.M
     assert (pace.rate, pace.complaints) == (pytest.approx(51), 0)
 
 
+def test_N28_a_turn_is_waited_for() -> None:
+    pace = Pace({"AIGIQA_RETRY_SECONDS": "0.2"}, Limits())
+    pace.rate = 20.0
+    begun = pace.take()
+    assert pace.take() - begun >= 0.05, "one in a twentieth of a second"
+    heard = time.monotonic()
+    pace.heard(heard, 429, None)
+    assert pace.take() - heard >= 0.1, "at least half of what is set"
+
+
 def test_N28_every_answer_is_told_to_the_pace(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     pace, heard = Pace(QUICK, Limits()), list[tuple[int, str | None]]()
     monkeypatch.setattr(pace, "heard", lambda _begun, status, after: heard.append((status, after)))
