@@ -445,6 +445,7 @@ def test_N01_a_part_that_lacks_one_byte_gets_it(wire: Wire) -> None:
     put_part(wire, PINNED, wire.source(), DATA[:-1])
     assert same(wire.receive(PINNED, wire.source()))
     assert wire.starts() == [SIZE - 1]
+    assert wire.reporter.notes == ["set.zip: 400,003 bytes are here from an earlier run"]
 
 
 def test_P7_a_whole_part_that_is_proven_costs_no_request(wire: Wire) -> None:
@@ -732,6 +733,17 @@ def test_N14_only_new_bytes_are_progress(wire: Wire, session: Session, cut: int,
         with pytest.raises(TemporaryFault):
             fetched()
     assert len(wire.log) == requests
+
+
+def test_N14_tries_are_counted_from_the_last_new_byte(wire: Wire, session: Session) -> None:
+    """Five in a row, of which the first one brought some."""
+    file = remote(wire, session)
+    file.tail(10)
+    wire.log.clear()
+    wire.server.site.faults.add("/set.zip", Fault(cut=0), Fault(cut=30), Fault(cut=0, always=True))
+    with pytest.raises(TemporaryFault):
+        file.fetch([(0, 120)], lambda *_: None)
+    assert [entry.start for entry in wire.log] == [0, 0, 30, 30, 30, 30]
 
 
 def test_N23_of_two_workers_one_makes_the_link_anew(wire: Wire, session: Session) -> None:
@@ -1040,6 +1052,14 @@ def test_N01_a_file_that_takes_too_many_tries_is_given_up(trees: Trees) -> None:
     trees.wire.server.site.faults.add("/a.zip", *[Fault(cut=10, always=True)])
     assert trees.fails(trees.source(leaf), connections=1).fault == "N01"
     assert len(trees.wire.log) == 2
+
+
+def test_N17_pieces_that_never_fit_are_asked_for_so_often(trees: Trees) -> None:
+    trees.limits = Limits(attempts=4, tries=50)
+    leaf = trees.leaf("a.zip", DATA)
+    trees.wire.server.site.faults.add("/a.zip", *[Fault(cut=10), Fault(shift=1)] * 5)
+    assert trees.fails(trees.source(leaf), connections=1).fault == "N17"
+    assert [entry.start for entry in trees.wire.log] == [0, 10, 0, 10]
 
 
 @pytest.mark.parametrize(("answers", "asked"), [(("bad",) * 9, 3), (("bad", "bad", "cut", "bad", "bad"), 6)])
