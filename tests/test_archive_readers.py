@@ -37,6 +37,7 @@ from archive_writers import (
     RAR5,
     SEVEN_ATTRIBUTES,
     TAR_END,
+    UTF8,
     Packed,
     Zipped,
     block4,
@@ -358,6 +359,24 @@ def test_A17_the_end_counts_what_is_on_its_only_disk(tmp_path: Path) -> None:
     for lie in ({"here": 1}, {"disk": 1}, {"start": 1}):
         end = end_record(2, len(directory), len(body), **lie)
         refused(tmp_path, body + directory + end, "A17", "disk")
+
+
+@pytest.mark.parametrize("over", [1, 0xFFFF])
+def test_A17_an_entry_that_runs_over_the_end_of_the_directory(tmp_path: Path, over: int) -> None:
+    """The length of its comment is the last one."""
+    data = bytearray(zipped(Zipped(b"a.png")))
+    struct.pack_into("<H", data, data.index(b"PK\x01\x02") + 32, over)
+    refused(tmp_path, bytes(data), "A17", "the directory of the zip is broken")
+
+
+@pytest.mark.parametrize(
+    ("raw", "flags", "shown"),
+    [(b"a.png", 0, "'a.png'"), ("ü.png".encode(), UTF8, "'ü.png'"), (b"\x81.png", 0, "'ü.png'")],
+)
+def test_A18_the_member_that_is_wrong_is_named(tmp_path: Path, raw: bytes, flags: int, shown: str) -> None:
+    """In UTF-8 if it says so, else in code page 437 (APPNOTE, appendix D)."""
+    wrong = Zipped(raw, flags=flags, local={"method": 8})
+    refused(tmp_path, zipped(wrong), "A18", f"the member {shown} has another name or method")
 
 
 def test_A17_another_end_in_the_head_of_the_last_entry(tmp_path: Path) -> None:
@@ -875,6 +894,20 @@ def test_a_rar4_of_more_than_four_gibibytes_is_stepped_over(tmp_path: Path) -> N
     head = struct.pack("<LLBLLBBHLLL", len(PNG), len(PNG), 3, zlib.crc32(PNG), 0x21 << 16, 20, 0x30, 5, 0o100644, 1, 1)
     data = RAR4 + block4(0x73, 0, bytes(6)) + block4(0x74, 0x8100, head + b"a.png") + PNG + block4(0x7B, 0, b"")
     refused(tmp_path, data, "A17", "the end of the rar is missing")
+
+
+@pytest.mark.parametrize("high", [0, 1, 3])
+def test_the_end_of_a_rar4_stands_behind_members_of_any_length(high: int) -> None:
+    packed = (high << 32) + 77
+    head = struct.pack("<LLBLLBBHLLL", 77, 0, 3, 0, 0x21 << 16, 20, 0x30, 5, 0o100644, high, 0)
+    begin = RAR4 + block4(0x73, 0, bytes(6)) + block4(0x74, 0x8100, head + b"a.png")
+    end, length = block4(0x7B, 0, b""), len(begin) + packed
+
+    def pread(count: int, at: int) -> bytes:
+        return begin[at : at + count] if at < length else end[at - length : at - length + count]
+
+    found = rar_blocks.walk(Piece(length + len(end), pread))
+    assert (found.number, found.more, found.known) == (0, False, True)
 
 
 def test_A20_a_rar4_with_hidden_headers_needs_a_password(tmp_path: Path) -> None:

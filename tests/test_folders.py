@@ -86,6 +86,21 @@ def test_S17_one_system_call_does_all_steps(monkeypatch: pytest.MonkeyPatch) -> 
         assert "kernel" in os.listdir(handle)
 
 
+@pytest.mark.usefixtures("way")
+def test_any_number_may_be_that_of_a_handle(place: Path) -> None:
+    """Also 0, where the program was started with its standard input closed; nothing stays open beside it."""
+    kept = os.dup(0)
+    os.close(0)
+    try:
+        with folders.opened(place / "deep") as handle:
+            assert os.path.samestat(os.fstat(handle), (place / "deep").stat())
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            os.fstat(0)
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
 def test_S17_below_an_open_folder(place: Path) -> None:
     with folders.opened(place) as handle:
         for path in ("", "deep", "deep/er"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+import time
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -358,6 +359,16 @@ def test_a_late_head_is_fetched_by_a_second_one_too(monkeypatch: pytest.MonkeyPa
     shared.deliver(1, b"b")
     shared.deliver(0, b"a")
     assert shared.take() is None
+
+
+def test_whoever_waits_hears_at_once_that_no_lane_is_left() -> None:
+    shared, lost = Pieces(0, 2, 1), TemporaryFault("the connection was lost", fault="N14")
+    shared.enter("one")
+    threading.Timer(0.05, lambda: shared.leave("one", lost)).start()
+    begun = time.monotonic()
+    with pytest.raises(TemporaryFault, match="was lost"):
+        next(shared.rest())
+    assert time.monotonic() - begun < 0.5
 
 
 def test_without_lanes_there_is_no_rest() -> None:
