@@ -412,6 +412,20 @@ def inside(wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conte
     return Context(root, Catalogue({}), QUICK, wire.reporter)
 
 
+def test_whoever_waits_hears_at_once_how_it_ended(inside: Context, wire: Wire) -> None:
+    wire.server.site.faults.add("/set.zip", Fault(), Fault(delay=0.2, status=404))
+    begun = early.begin(inside, PINNED, [wire.source()], 3)
+    assert begun is not None
+    since, found = time.monotonic(), list[object]()
+    waiting = threading.Thread(target=lambda: found.append(begun.part()), daemon=True)
+    waiting.start()
+    with pytest.raises(PersonNeeded):
+        begun.received()
+    assert time.monotonic() - since < 0.8
+    waiting.join(0.5)
+    assert found == [None], "no byte will ever come"
+
+
 def test_a_download_is_watched_from_outside(inside: Context, wire: Wire) -> None:
     begun = early.begin(inside, PINNED, [wire.source()], 3)
     assert begun is not None

@@ -754,6 +754,17 @@ def test_S22_a_former_folder_without_a_readable_note(root: Root) -> None:
     assert list(root.replaced.iterdir()) == []
 
 
+def test_S17_S22_a_link_is_the_user_s_own_wherever_it_leads(root: Root, tmp_path: Path) -> None:
+    """Also to the very bytes that the record names, which are somebody else's."""
+    publish(root)
+    image = root.folder("some") / "images" / "a1.png"
+    image.rename(tmp_path / "moved.png")
+    image.symlink_to(tmp_path / "moved.png")
+    (aside,) = retire(root, withdraw(root, "some"))
+    assert aside.is_symlink()
+    assert os.readlink(aside) == str(tmp_path / "moved.png")
+
+
 def test_S22_one_file_under_both_names_is_no_copy_to_lose(root: Root) -> None:
     """A hard link to the present file: recorded, it goes; of unknown origin, it is put aside."""
     publish(root, version=1)

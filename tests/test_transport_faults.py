@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -448,11 +449,12 @@ def test_N01_a_part_that_lacks_one_byte_gets_it(wire: Wire) -> None:
     assert wire.reporter.notes == ["set.zip: 400,003 bytes are here from an earlier run"]
 
 
-def test_P7_a_whole_part_that_is_proven_costs_no_request(wire: Wire) -> None:
-    put_part(wire, PINNED, wire.source(), DATA)
-    got = wire.receive(PINNED, wire.source())
+@pytest.mark.parametrize("wanted", [PINNED, replace(PINNED, bytes=None)])
+def test_P7_a_whole_part_that_is_proven_costs_no_request(wire: Wire, wanted: Wanted) -> None:
+    put_part(wire, wanted, wire.source(), DATA, Note(label="who gave it", kind="http"))
+    got = wire.receive(wanted, wire.source())
     assert same(got)
-    assert (got.pinned, got.unhashed, wire.log) == (True, False, [])
+    assert (got.pinned, got.unhashed, got.source, wire.log) == (True, False, "who gave it", [])
 
 
 def test_P7_a_whole_part_whose_hash_the_host_states_costs_no_request(wire: Wire) -> None:
@@ -675,6 +677,10 @@ def test_C06_what_is_complete_outlives_its_like(tmp_path: Path, monkeypatch: pyt
     parts.sweep(tmp_path, "key", whole)
     assert list(tmp_path.iterdir()) == [whole.path]
     whole.close()
+    parts.sweep(tmp_path, "another")
+    assert list(tmp_path.iterdir()) == [whole.path]
+    parts.sweep(tmp_path, "key")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_C06_who_lives_is_not_robbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
