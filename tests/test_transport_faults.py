@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 import requests
 from doubles import Fault
-from wire import DATA, LOOSE, PINNED, QUICK, SHA256, SIZE, SIZED, Notes, Wire, same
+from wire import DATA, LOOSE, OTHER, PINNED, QUICK, SHA256, SIZE, SIZED, Notes, Wire, same
 
 from aigiqa_cli.errors import Exit, IntegrityFault, MachineFault, PersonNeeded, RefusedInput, TemporaryFault
 from aigiqa_cli.errors import Fault as Problem
@@ -1023,6 +1023,19 @@ def test_S04_no_other_host_helps_a_full_disk(trees: Trees, monkeypatch: pytest.M
     monkeypatch.setattr(parts.Part, "append", refuse(errno.ENOSPC))
     fault = trees.fails(trees.source(leaf), trees.source(leaf, label="another"))
     assert (fault.fault, "a.png was not delivered" in fault.message) == ("S04", True)
+
+
+@pytest.mark.parametrize("first", ["busy", "wrong"])
+def test_N22_of_several_hosts_the_gravest_fault_gives_the_advice(trees: Trees, first: str) -> None:
+    trees.limits = Limits(tries=1)
+    busy = trees.leaf("a.zip", DATA)
+    trees.wire.server.site.faults.add("/a.zip", Fault(status=500, always=True))
+    trees.wire.server.site.put("/wrong.zip", OTHER)
+    wrong = replace(busy, url=trees.wire.server.url("/wrong.zip"))
+    sources = [trees.source(busy, label="busy"), trees.source(wrong, label="wrong")]
+    fault = trees.fails(*sorted(sources, key=lambda source: source.label != first))
+    assert isinstance(fault, IntegrityFault)
+    assert (fault.fault, fault.hint) == ("N22", "the host delivers other bytes than it lists; nothing was installed")
 
 
 def test_N01_a_file_that_is_cut_is_continued_and_counted_once(trees: Trees) -> None:
