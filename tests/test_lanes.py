@@ -107,6 +107,22 @@ def test_a_second_connection_has_time_to_begin(big: Wire, delay: float, many: bo
     assert (len(pieces(big)) > 4) == many
 
 
+def test_one_connection_is_listened_to_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four blocks of 10,000 bytes come in it; then it is decided by what they tell."""
+    now, left = [0.0], [b"x" * 10_000] * 90
+    monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
+
+    def read(_count: int) -> bytes:
+        now[0] += 0.25
+        return left.pop() if left else b""
+
+    tried: list[tuple[int, float]] = []
+    crew = lanes.Lanes(SimpleNamespace(), [], SimpleNamespace(), SimpleNamespace(), 900_000)  # type: ignore[arg-type]
+    monkeypatch.setattr(crew, "_try", lambda at, alone: tried.append((at, alone)) or at)
+    assert b"".join(crew.blocks(SimpleNamespace(read=read), 0)) == b"x" * 900_000  # type: ignore[arg-type]
+    assert tried == [(40_000, 40_000.0)]
+
+
 def test_never_more_connections_than_allowed(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     busy, most = [0], [0]
     lock, real = threading.Lock(), lanes.Lanes._piece
@@ -283,13 +299,17 @@ def test_when_every_lane_has_failed_one_connection_goes_on(big: Wire, monkeypatc
 
 
 def test_S09_no_thread_can_be_started(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemons: list[bool] = []
+
     class Refused(threading.Thread):
         def start(self) -> None:
+            daemons.append(self.daemon)
             raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(lanes, "threading", SimpleNamespace(Thread=Refused, Condition=threading.Condition))
     assert same(big.receive(PINNED, big.source(BIG)), DATA)
     assert not pieces(big)
+    assert daemons == [True], "it would not have kept alive a program that is interrupted"
 
 
 def test_S01_what_is_on_the_disk_is_always_the_beginning(big: Wire) -> None:
