@@ -328,6 +328,18 @@ def test_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         assert os.fstat(stream.fileno()).st_nlink == 0
 
 
+def test_S01_a_file_without_a_name_never_had_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any moment nothing of it is left, where the system can do that."""
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_RDWR))
+    except (AttributeError, OSError):
+        pytest.skip("not run: this system or this disk has no files without a name")
+    monkeypatch.setattr(os, "unlink", None)
+    with folders.unnamed(tmp_path) as stream:
+        stream.write(b"bytes")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("flag", [os.O_DIRECTORY, 0])
 def test_S17_a_file_without_a_name_is_not_made_behind_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: int
