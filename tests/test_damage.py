@@ -55,6 +55,13 @@ def test_where_a_length_is_damaged_nothing_after_it_has_a_known_beginning() -> N
     assert judged(bytes(data)) == (EDGES[2], len(WHOLE))
 
 
+@pytest.mark.parametrize("over", [0, 1, 12, 13, 24, 25])
+def test_a_length_that_leads_over_the_end_is_damage_up_to_the_end(over: int) -> None:
+    data = bytearray(WHOLE)
+    struct.pack_into(">I", data, EDGES[4], len(WHOLE) - EDGES[4] - 12 + over)
+    assert judged(bytes(data)) == (EDGES[4], len(WHOLE))
+
+
 def test_bytes_that_no_check_sum_covers() -> None:
     assert judged(WHOLE + b"more") == (len(WHOLE), len(WHOLE) + 4)
     assert judged(flipped(EDGES[2] + 9) + b"more") == (EDGES[2], len(WHOLE) + 4)

@@ -123,6 +123,18 @@ def test_one_connection_is_listened_to_for_a_second(monkeypatch: pytest.MonkeyPa
     assert tried == [(40_000, 40_000.0)]
 
 
+@pytest.mark.parametrize(("rate", "size"), [(100_000, 1 << 20), (2_000_000, 2_000_000), (50_000_000, 4 << 20)])
+def test_the_second_connection_begins_where_the_first_will_be(
+    monkeypatch: pytest.MonkeyPatch, rate: int, size: int
+) -> None:
+    """In 1.5 seconds for its first byte and one for the comparison; a piece is what comes in a second, 1 to 4 MiB."""
+    crew = lanes.Lanes(SimpleNamespace(), [], SimpleNamespace(), SimpleNamespace(), 10**9)  # type: ignore[arg-type]
+    monkeypatch.setattr(crew, "_start", lambda _: None)
+    assert crew._try(1_000, float(rate)) == 1_000 + rate * 5 // 2
+    assert crew.pieces is not None
+    assert (crew.pieces.begin, crew.pieces.end, crew.pieces.size) == (1_000 + rate * 5 // 2, 10**9, size)
+
+
 def test_never_more_connections_than_allowed(big: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     busy, most = [0], [0]
     lock, real = threading.Lock(), lanes.Lanes._piece
@@ -379,6 +391,25 @@ def test_a_late_head_is_fetched_by_a_second_one_too(monkeypatch: pytest.MonkeyPa
     shared.deliver(1, b"b")
     shared.deliver(0, b"a")
     assert shared.take() is None
+
+
+def test_late_is_what_takes_twice_as_long_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usual is a second, and with each piece half of what it was and half of what this one took."""
+    now = [100.0]
+
+    class Ticking(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            now[0] += timeout or 1.0
+            return True
+
+    monkeypatch.setattr(lanes.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lanes, "threading", SimpleNamespace(Thread=threading.Thread, Condition=Ticking))
+    shared = Pieces(0, 2, 1)
+    assert [shared.take(), shared.take()] == [0, 1]
+    now[0] = 103.0
+    shared.deliver(1, b"b")
+    assert shared.take() == 0
+    assert 104.0 < now[0] < 104.2
 
 
 class Patient(threading.Condition):
