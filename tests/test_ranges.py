@@ -250,6 +250,7 @@ def read(data: bytes, folder: Path, *names: str) -> tuple[dict[str, bytes], Shel
             found[written.member.name] = path.read_bytes()
             assert hashlib.sha256(found[written.member.name]).hexdigest() == written.sha256
             path.unlink()
+        assert archive.path.stat().st_size == sum(end - begin for begin, end in shelf.spans), "one behind the other"
     assert list(folder.iterdir()) == []
     return found, shelf
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from doubles import Blob, Fault
@@ -212,6 +212,22 @@ def test_N05_splice_is_blamed_on_the_splice_first(wire: Wire) -> None:
     got = wire.receive(PINNED, wire.source())
     assert same(got)
     assert wire.starts() == [0, 200_000, 0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown"),
+    [
+        ({"sha256": "b" * 64, "accepted": ("a" * 64,)}, "b" * 64),
+        ({"accepted": ("a" * 64,)}, "a" * 64),
+        ({"begins": "0123abcd"}, "0123abcd…"),
+    ],
+)
+def test_N05_which_hash_was_expected_is_told(wire: Wire, stated: dict[str, Any], shown: str) -> None:
+    fault = wire.fails(Wanted("set.zip", "zip", SIZE, **stated), wire.source())
+    assert isinstance(fault, IntegrityFault)
+    assert f"wrong bytes: SHA-256 {SHA256}, expected {shown}" in str(
+        [fault.message, *(f.as_json() for f in fault.findings)]
+    )
 
 
 def test_N05_a_splice_that_is_wrong_again_is_wrong(wire: Wire) -> None:

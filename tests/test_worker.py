@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -194,6 +195,14 @@ def test_A12_a_file_that_changes_while_it_is_read(folder: DownloadedFolder, tmp_
 def test_a_refusal_is_its_last_word(bench: Bench) -> None:
     (answer,) = bench("zip", bench.given(names(b"../x")))
     assert (answer["fault"], "'../x'" in answer["refused"]) == ("A01", True)
+
+
+def test_what_a_library_warns_of_is_nobody_s_last_word(bench: Bench) -> None:
+    """Of a worker that dies the last line that it wrote is told; what is wrong with an image is told otherwise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bench("zip", bench.given(names(b"a.png")))
+        warnings.warn("an image of many pixels", stacklevel=1)
 
 
 def test_a_person_is_needed_for_a_password(bench: Bench) -> None:
