@@ -361,6 +361,13 @@ def test_A17_the_end_counts_what_is_on_its_only_disk(tmp_path: Path) -> None:
         refused(tmp_path, body + directory + end, "A17", "disk")
 
 
+@pytest.mark.parametrize("at", range(4))
+def test_A17_an_entry_without_its_mark(tmp_path: Path, at: int) -> None:
+    data = bytearray(zipped(Zipped(b"a.png"), Zipped(b"b.png")))
+    data[data.rindex(b"PK\x01\x02") + at] ^= 1
+    refused(tmp_path, bytes(data), "A17", "the directory of the zip is broken")
+
+
 @pytest.mark.parametrize("over", [1, 0xFFFF])
 def test_A17_an_entry_that_runs_over_the_end_of_the_directory(tmp_path: Path, over: int) -> None:
     """The length of its comment is the last one."""
