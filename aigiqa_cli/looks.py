@@ -68,7 +68,7 @@ def read(path: str | os.PathLike[str], record: str) -> Noted | None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(handle, "rb") as stream:
-            noted = Noted.of(stream.read(LONGEST))
+            noted = Noted.of(stream.read(min(LONGEST, os.fstat(handle).st_size)))  # as much room is taken at once
     except (OSError, ValueError):
         return None
     return noted if noted.record == record else None

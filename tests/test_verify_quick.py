@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -296,3 +297,13 @@ def test_a_note_is_what_was_written() -> None:
     found = looks.Noted.of(written.to_bytes())
     assert (found.record, found.files, found.bytes, found.images) == ("0" * 64, 3, 5, 1)
     assert found.looks == written.looks
+
+
+def test_a_note_takes_no_more_memory_than_it_is_long(noted: Command) -> None:
+    """Where less memory may be had than the longest note could need (S09), a short one is read all the same."""
+    limited = f'ulimit -v 3000000; exec {shlex.quote(sys.executable)} -m aigiqa_cli "$@"'
+    done = subprocess.run(
+        ["bash", "-c", limited, "aigiqa", "verify", "--quick", "demo"],
+        env=noted.environment, cwd=noted.work, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
