@@ -220,6 +220,13 @@ def demand_space(folder: Path, size: int) -> None:
         raise Missing(f"not run: {size // MEGABYTE} MB of free disk are missing, there are {free // MEGABYTE}")
 
 
+def demand_memory(size: int) -> None:
+    """Raises Missing if the machine cannot hold `size` bytes."""
+    held = PAGE * os.sysconf("SC_PHYS_PAGES")
+    if held < size:
+        raise Missing(f"not run: {size // MEGABYTE} MB of memory are needed, there are {held // MEGABYTE}")
+
+
 def describe(rows: Sequence[Row]) -> str:
     """The table of results."""
     lines = [("row", "A", "B", "median", "min-max", "target", "verdict")]

@@ -2,7 +2,7 @@
 
 The index is built by `import`, as users do it. For the export to Parquet A reads the installed index, proves its bytes,
 paths and types, and writes Parquet; B is pandas, `read_csv` and `to_parquet`, which guesses the types and proves
-nothing. Every other row is the time and the peak memory of one command.
+nothing. Every other row is the time and the peak memory of one run of a command, the first one.
 """
 
 from __future__ import annotations

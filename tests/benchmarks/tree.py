@@ -22,7 +22,8 @@ NAME = "fetch of a tree : hf download"
 TARGET = 0.8
 RUNS = 3
 FILES = 20_000
-SIDE = 80  # pixels: noise of 19 kB, and of 400 kB with 365
+SIDE = 80  # pixels: noise of 19 kB, and of 390 kB with 365
+_BYTES = 19_100  # of a file of 80 pixels
 REPO, FOLDER = "bench/forest", "images"
 MANIFEST = """\
 schema: 1
@@ -60,6 +61,7 @@ def rows(material: Material, runs: int | None) -> list[Row]:
     except ImportError as error:
         raise measure.Missing(f"not run: the double of the hub needs {error.name}") from error
     aigiqa, hf = measure.program("aigiqa"), measure.program("hf")
+    measure.demand_memory(int(1.5 * FILES * _BYTES * (SIDE / 80) ** 2))  # the hub holds all files
     files = _forest(FILES)
     work = material.folder / "tree"
     manifests, root, plain, aside, home = (work / name for name in ("manifests", "root", "plain", "aside", "home"))
