@@ -23,7 +23,6 @@ from aigiqa_cli.store.stat_cache import Looks, clock, is_settled, note_looks, wr
 
 THREADS = 2
 BATCH = 16  # files that a thread takes at one time
-WORTH = 1 << 18  # bytes of a batch; with less, two threads only wait for one another
 FOREIGN = "not ours"
 
 
@@ -169,18 +168,11 @@ def _check_all(
     def check(batch: Sequence[StoredFile]) -> Results:
         return [(file, _check(context, name, folder, file, decode=decode)) for file in batch]
 
-    def begun(batch: Sequence[StoredFile]) -> Future[Results]:
-        if decode or sum(file.bytes for file in batch) > WORTH:
-            return pool.submit(check, batch)
-        done: Future[Results] = Future()
-        done.set_result(check(batch))
-        return done
-
     coming = iter(files)
     running: deque[Future[Results]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         while batch := list(islice(coming, BATCH)):
-            running.append(begun(batch))
+            running.append(pool.submit(check, batch))
             if len(running) > 2 * THREADS:
                 yield from running.popleft().result()
         while running:
