@@ -24,6 +24,8 @@ from typing import BinaryIO
 # several times as long as all the rest.
 PIECE = 48 << 10
 
+WORTH_BEGINNING = 128 << 10  # bytes of a file; the disk takes many smaller ones better all at once
+
 PASSED = getattr(os, "O_PATH", os.O_RDONLY)  # enough to work in a folder, also in one that may not be listed
 _STEP = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -177,7 +179,7 @@ def write(descriptor: int, data: bytes | memoryview, at: int | None = None) -> N
 def begin_flush(descriptor: int, at: int = 0, count: int = 0) -> None:
     """Let the disk begin with these bytes of a file (`count` 0: all from `at` on) while there is other work to do.
 
-    A hint: it waits for nothing, promises nothing, and nothing happens where the system does not know it.
+    A hint: it seldom waits, promises nothing, and nothing happens where the system does not know it.
     """
     call = getattr(_LIBRARY, "sync_file_range", None)
     if call is not None:

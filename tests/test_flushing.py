@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -219,26 +220,42 @@ def test_the_disk_begins_with_each_image_that_is_unpacked(tmp_path: Path, monkey
     told: list[int] = []
     monkeypatch.setattr(worker, "begin_flush", lambda descriptor: told.append(os.fstat(descriptor).st_size))
     monkeypatch.setattr(worker, "say", lambda _: None)
-    target = os.open(tmp_path, os.O_RDONLY)
-    plan: dict[int, dict[str, Any]] = {0: {"to": "a", "look": ""}, 1: {"to": "", "look": ""}}
-    unpacker = worker.Unpacker(target, plan, Looking(target))
-    unpacker.consume(Member(0, "a", 5), iter([b"12", b"345"]))
-    unpacker.consume(Member(1, "b", 2), iter([b"12"]))
+    target, looks = os.open(tmp_path, os.O_RDONLY), os.open(tmp_path / "looks", os.O_RDWR | os.O_CREAT)
+    large = bytes(128 << 10)
+    orders = {"a": (large, "header"), "b": (large[1:], "header"), "c": (large, ""), "": (large, "header")}
+    plan: dict[int, dict[str, Any]] = {
+        number: {"to": to, "look": look} for number, (to, (_, look)) in enumerate(orders.items())
+    }
+    unpacker = worker.Unpacker(target, plan, Looking(looks))
+    for number, (data, _) in enumerate(orders.values()):
+        unpacker.consume(Member(number, f"{number}", len(data)), iter([data[:5], data[5:]]))
     os.close(target)
-    assert told == [5], "what is only hashed is no file"
-    assert (tmp_path / "a").read_bytes() == b"12345"
+    os.close(looks)
+    assert told == [128 << 10], "not with small ones, with what is looked into later, with what is only hashed"
+    assert (tmp_path / "a").read_bytes() == large
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_hint_to_the_disk_fails_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
-    if not known:
-        monkeypatch.setattr(folders, "_LIBRARY", object())
-    (tmp_path / "a").write_bytes(b"x" * 100)
-    with (tmp_path / "a").open("rb") as stream:
-        folders.begin_flush(stream.fileno())
-        folders.begin_flush(stream.fileno(), 50, 10)
-        assert stream.read() == b"x" * 100
+def test_a_hint_to_the_disk_fails_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders.begin_flush(999_999)
+    asked: list[tuple[int, ...]] = []
+    call = lambda handle, at, count, how: asked.append((handle, at.value, count.value, how))  # noqa: E731
+    monkeypatch.setattr(folders, "_LIBRARY", SimpleNamespace(sync_file_range=call))
+    folders.begin_flush(7)
+    folders.begin_flush(8, 50 << 30, 10)
+    assert asked == [(7, 0, 0, 2), (8, 50 << 30, 10, 2)], "SYNC_FILE_RANGE_WRITE, which waits for no write"
+    monkeypatch.setattr(folders, "_LIBRARY", SimpleNamespace())
+    folders.begin_flush(7)
+
+
+def test_the_disk_does_not_hear_of_a_part_that_is_given_up_while_it_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "begin_flush", lambda *_: pytest.fail("it would write what nobody reads again"))
+    part = Part(tmp_path / "part", os.open(tmp_path / "part", os.O_RDWR | os.O_CREAT))
+    part.read_once()
+    for _ in range(20):
+        part.append(bytes(1 << 20))
+    part.close()
 
 
 def test_S07_a_tree_is_flushed_through_what_was_open_before_its_first_byte(

@@ -32,7 +32,7 @@ from aigiqa_cli.archives.tar import TarFormat
 from aigiqa_cli.archives.zip import ZipFormat
 from aigiqa_cli.archives.zip_arriving import ZipArriving
 from aigiqa_cli.archives.zip_parts import ZipInParts
-from aigiqa_cli.folders import begin_flush, below, write
+from aigiqa_cli.folders import WORTH_BEGINNING, begin_flush, below, write
 from aigiqa_cli.machine import machine_fault
 
 FORMATS: dict[str, type[Any]] = {
@@ -108,7 +108,8 @@ class Unpacker:
                     write(descriptor, chunk)
         finally:
             if descriptor >= 0:
-                begin_flush(descriptor)
+                if order["look"] and length >= WORTH_BEGINNING:  # what is not looked at is not published, mostly
+                    begin_flush(descriptor)
                 os.close(descriptor)
         answer: dict[str, Any] = {"member": member.number, "bytes": length, "sha256": digest.hexdigest()}
         if order["look"]:

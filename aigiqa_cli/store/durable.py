@@ -11,7 +11,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,8 +72,9 @@ def exchange(first: Path, second: Path) -> bool:
 def flush_tree(folder: Path, early: int | None = None) -> None:
     """Make every file and name below `folder` durable: one syncfs where the system has it, else file by file.
 
-    `early` is an open file of the same file system from before the first of them was written: a write that failed
-    since then is told through it, also if the disk began with it long ago and somebody else has been told.
+    `early` is an open file of the same file system from before the writing began: a write that failed since then is
+    told through it, also if the disk began with it long ago and somebody else has been told. So is one of another
+    program, whose file cannot be told from ours.
     """
     if sys.platform != "linux" or not _syncfs(folder, early):
         flush_files(folder)
@@ -98,8 +99,8 @@ def _syncfs(folder: Path, early: int | None) -> bool:
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "syncfs"):
         return False
-    with folders.opened(folder) as handle:
-        if library.syncfs(handle if early is None else early) == 0:
+    with folders.opened(folder) if early is None else nullcontext(early) as handle:
+        if library.syncfs(handle) == 0:
             return True
         code = ctypes.get_errno()
         if code == errno.ENOSYS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigiqa_cli import folders
 from aigiqa_cli.errors import IntegrityFault, PersonNeeded, TemporaryFault
 from aigiqa_cli.reporting import Reporter, Silent
 from aigiqa_cli.transport import disk, parts, pieces, promises
@@ -310,6 +311,8 @@ class Transfer:
         with disk.machine(self.folder, None):
             if self.wanted.flush:
                 part.finish()
+            elif part.size >= folders.WORTH_BEGINNING:
+                part.begin_flush()  # whoever flushes all files at once finds that much less to do
             parts.sweep(self.folder, self.key, part)
         if not part.is_mine():
             self.part = None

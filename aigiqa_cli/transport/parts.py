@@ -56,6 +56,7 @@ class Part:
         self.note = note
         self.size = 0
         self._begun = 0  # how far the disk has been told to write
+        self._is_read_once = False  # most of it is given up before the disk needs to write it
         self.glued = False  # True once it holds bytes of more than one answer
         self.has_hole = False
         self._digest = hashlib.sha256()
@@ -82,9 +83,13 @@ class Part:
         folders.write(self._descriptor, block)
         self._digest.update(block)
         self.size += len(block)
-        if self.size - self._begun >= BATCH:
-            folders.begin_flush(self._descriptor, self._begun, self.size - self._begun)
-            self._begun = self.size
+        if self.size - self._begun >= BATCH and not self._is_read_once:
+            self.begin_flush()
+
+    def begin_flush(self) -> None:
+        """Let the disk begin with what it has not heard of yet."""
+        folders.begin_flush(self._descriptor, self._begun, self.size - self._begun)
+        self._begun = self.size
 
     def describe(self, note: Note) -> None:
         """Write the note, whole or not at all, before the bytes that it vouches for."""
@@ -100,6 +105,7 @@ class Part:
 
     def read_once(self) -> None:
         """Take a name under which no later run looks for its beginning: there will be a hole."""
+        self._is_read_once = True
         name = self.path.with_name(ONCE + self.path.name)
         folders.rename(self.path, name)
         with contextlib.suppress(FileNotFoundError):
