@@ -47,7 +47,7 @@ class _Tally:
     def add(self, row: LabelRow) -> None:
         self.rows += 1
         for dimension, scores in self._scores.items():
-            scores.add(row.fields[f"mos_{dimension}"])
+            scores.add(row.fields.get(f"mos_{dimension}", ""))
 
     def findings(self, database: Database) -> Iterator[Finding]:
         """Where the scores are not those that are expected."""
@@ -63,22 +63,25 @@ class _Tally:
 
 
 class _Distinct:
-    """How many different texts there are, by their hashes: two of ten million that have the same one are no more
-    likely than one in a hundred thousand."""
+    """How many different texts there are. Many are known by hashes of 64 bits: that two of ten million share one is
+    no more likely than one in a hundred thousand."""
 
     def __init__(self) -> None:
+        self._few: set[str] = set()
         self._hashes = array("q")
 
     def add(self, text: str) -> None:
-        self._hashes.append(hash(text))
+        if len(self._few) < label_rows.FEW:
+            self._few.add(text)
+        elif text not in self._few:
+            self._hashes.append(hash(text))
 
     def __len__(self) -> int:
-        if len(self._hashes) <= label_rows.FEW:
-            return len(set(self._hashes))
+        if not self._hashes:
+            return len(self._few)
         import numpy as np
 
-        ordered = np.sort(np.asarray(self._hashes))
-        return 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
+        return len(self._few) + len(np.unique(np.asarray(self._hashes)))
 
 
 class _Counted:

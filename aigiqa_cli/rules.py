@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aigiqa_cli import label_rows, tables
 from aigiqa_cli.errors import Finding, RefusedInput
 from aigiqa_cli.index import Row, prompt_id, unit_score
-from aigiqa_cli.label_rows import LabelRow, LabelRows, Reference
+from aigiqa_cli.label_rows import LabelRow, LabelRows, Reference, Room
 from aigiqa_cli.names import folded, safe_relative_path
 from aigiqa_cli.patterns import compile_pattern
 
@@ -67,7 +66,7 @@ class _Rejected(ValueError):
 
 @dataclass
 class _Judged:
-    """What is said of single rows, in their order."""
+    """What is said of single rows, in their order: names that stand twice are looked for when all else is told."""
 
     told: list[tuple[int, bool, Finding]] = field(default_factory=list)
     untold: int = 0
@@ -88,18 +87,19 @@ def apply(
     database: Database,
     source: LabelSource,
     open_table: Opener,
-    folder: Path | None = None,
+    room: Room | None = None,
     heard: Callable[[], None] = lambda: None,
 ) -> Labels:
-    """Run the rules of `source`; `open_table` gives the bytes of an asset by name. `folder`: where rows may wait if
+    """Run the rules of `source`; `open_table` gives the bytes of an asset by name. `room`: where rows wait if
     they are many; without one they stay in memory. `heard` is called for each row of the tables.
 
     Raises RefusedInput for a table that is not the declared one; single bad rows are returned as rejected.
     """
     joined = [_JoinedTable(database, join, open_table) for join in source.joins]
-    rows, keys = LabelRows(folder), array("q")
+    rows, keys = LabelRows(room), array("q")
     rejected = _Judged()
-    without_row = {folded(name): name for name in source.image.unlabelled}
+    wanted = {folded(name) for name in source.image.unlabelled}
+    labelled: set[str] = set()  # those of them that have a row
     for number, (where, cells) in enumerate(_stacked(database, source, open_table)):
         heard()
         try:
@@ -111,9 +111,11 @@ def apply(
         rows.append(row)
         key = folded(row.image_id)  # on some file systems names that differ in case are one file (T05, S12)
         keys.append(hash(key))
-        without_row.pop(key, None)
+        if key in wanted:
+            labelled.add(key)
     rows, declared = _each_once(database, source, rows, keys, rejected)
-    unlabelled = tuple(_unlabelled_row(source, joined, name) for name in without_row.values())
+    alone = [name for name in source.image.unlabelled if folded(name) not in labelled]
+    unlabelled = tuple(_unlabelled_row(source, joined, name) for name in alone)
     refused = list(rejected.findings)
     for table in joined:
         for finding in table.unused_findings(database.id):
@@ -127,10 +129,11 @@ def _each_once(
 ) -> tuple[LabelRows, list[Finding]]:
     """The rows, each image once, and what is to be said of declared duplicates; others are rejected. `keys` are
     hashes of their names."""
-    places = _standing_twice(keys)
+    places, untold = _standing_twice(keys)
+    rejected.untold += untold
     firsts: dict[str, tuple[int, str, str]] = {}
     merged: dict[int, LabelRow | None] = {}
-    declared = []
+    declared: list[Finding] = []
     for place, row in enumerate(rows if places else ()):
         if place not in places:
             continue
@@ -138,25 +141,43 @@ def _each_once(
         if at == place:
             continue
         merged[place] = None
-        if image_id == row.image_id in source.image.duplicates:
+        if image_id == row.image_id in source.image.duplicates and len(declared) < MAX_REJECTED:
             merged[at] = _with_other(merged.get(at) or rows[at], row)
             declared.append(Finding(database.id, row.where, "declared duplicate", where, row.image_id))
         else:
             twice = ("the same image is labelled twice", "each name once", f"{row.image_id}, also {where}")
             rejected.add(place, Finding(database.id, row.where, *twice), passed=True)
-    return (rows.changed(merged.get) if merged else rows), declared
+    return (rows.changed(merged.get) if merged else rows), declared  # what is not in `merged` stays as it is
 
 
-def _standing_twice(keys: array[int]) -> set[int]:
-    """Where the keys stand that are there more than once."""
+def _standing_twice(keys: array[int]) -> tuple[set[int], int]:
+    """Where the keys stand that are there more than once; of a table that has so many of them that it cannot be meant
+    only the first, and how many others there are."""
     if len(keys) <= label_rows.FEW:
         count = Counter(keys)
-        return {place for place, key in enumerate(keys) if count[key] > 1}
+        return {place for place, key in enumerate(keys) if count[key] > 1}, 0
     import numpy as np
 
-    ordered = np.sort(np.asarray(keys))
+    found = np.asarray(keys)
+    ordered = np.sort(found)
     twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    return set(np.flatnonzero(np.isin(np.asarray(keys), twice)).tolist())
+    if not len(twice):
+        return set(), 0
+    places = _among(found, twice)
+    order = np.argsort(found[places], kind="stable")
+    again = found[places][order][1:] == found[places][order][:-1]
+    later = np.sort(places[order[1:][again]])
+    told = later[: MAX_REJECTED + 1]
+    first = _among(found[: told[-1] + 1], np.unique(found[told]))
+    return set(first.tolist()), len(later) - len(told)
+
+
+def _among(keys: Any, wanted: Any) -> Any:
+    """Where keys stand that are among the wanted ones, which are sorted."""
+    import numpy as np
+
+    at = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+    return np.flatnonzero(wanted[at] == keys)
 
 
 def _shifted_where_small(source: LabelSource, rows: LabelRows) -> LabelRows:

@@ -143,9 +143,12 @@ def _kept(
         return Kept()
     folder = root.folder(database.id)
     splits = {}
+    made_anew = {f"splits/{split.name}.csv" for split in database.splits if split.rule is not None}
     for file in record.files:
         path = folder / file.path
-        if file.path.startswith("splits/") and path.is_file() and sha256_file(path) == (file.sha256, file.bytes):
+        if not file.path.startswith("splits/") or file.path in made_anew:
+            continue
+        if path.is_file() and sha256_file(path) == (file.sha256, file.bytes):
             splits[file.path.partition("/")[2].removesuffix(".csv")] = path.read_bytes()
     left = frozenset(f"images/{image_id}" for image_id in anew)
     linked = _linked_pictures(folder, record, work, renamed, left) if pictures and reusable(root, database) else ()

@@ -18,6 +18,7 @@ from aigiqa_cli.installing.index_rows import Index, index_rows, witnessed
 from aigiqa_cli.installing.pictures import Picture, Unpacking
 from aigiqa_cli.installing.provenance import Kept, Provenance
 from aigiqa_cli.installing.supplies import Supplies, vouch
+from aigiqa_cli.label_rows import Room
 from aigiqa_cli.reporting import Counting, Reporter
 from aigiqa_cli.store import CHECKSUMS, Record, Staging, StoredFile, StoredFiles, StoredSource
 
@@ -60,11 +61,15 @@ class Assembly:
 
     def build(self) -> Record:
         """Make the whole tree and its record; nothing is published yet."""
+        with Room(self.work.scratch) as room:
+            return self._build(room)
+
+    def _build(self, room: Room) -> Record:
         given = (*self.supplies.containers, *self.supplies.table_holders)
         with passwords.explained([self.database], given), ExitStack() as stack:
             archives = self._open(stack)
             members = matching.Members(archives)
-            labels = self._labels(archives, members)
+            labels = self._labels(archives, members, room)
             self.pictures = {picture.path: picture for picture in self.kept.pictures}
             unpacks = not self.options.labels_only and bool(self.options.part or not self.pictures)
             if unpacks:
@@ -93,7 +98,7 @@ class Assembly:
                 self.holders.add(outer.name)
         return archives
 
-    def _labels(self, archives: list[Archive], members: matching.Members) -> rules.Labels:
+    def _labels(self, archives: list[Archive], members: matching.Members, room: Room) -> rules.Labels:
         inside = (
             labelling.tables_in(self.database, archives, members, self.work.scratch) if not self.options.part else {}
         )
@@ -104,7 +109,7 @@ class Assembly:
             source = labelling.choose_source(self.database, list(files))
         if source is None:
             raise missing_tables(self.database, list(files), self.supplies)
-        labels = labelling.label_rows(self.database, source, files, self.work, self.reporter)
+        labels = labelling.label_rows(self.database, source, files, self.work, room, self.reporter)
         if source.third_party:
             share = f", with {len(labels.rows)} of {self.database.expect.rows[0]} rows" if source.partial else ""
             self.origins.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")

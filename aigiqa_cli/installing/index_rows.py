@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigiqa_cli import folders, label_rows
-from aigiqa_cli.index import COLUMNS, FLAGS, Row, compact_json, read_rows, write_rows
+from aigiqa_cli.errors import RefusedInput
+from aigiqa_cli.index import COLUMNS, FLAGS, MAX_CELL, Row, compact_json, read_rows, write_rows
 from aigiqa_cli.installing import matching
 from aigiqa_cli.installing.pictures import Picture
 from aigiqa_cli.label_rows import LabelRow
@@ -59,6 +60,15 @@ def index_rows(database: Database, labels: Labels, pictures: Mapping[str, Pictur
     found = (u for u in labels.unlabelled if f"{matching.IMAGES}/{u.image_id}" in pictures)
     for label in chain(labels.rows, found):
         picture = pictures.get(f"{matching.IMAGES}/{label.image_id}")
+        extra = compact_json(label.extra)
+        if len(extra) > MAX_CELL:
+            raise RefusedInput(
+                f"{label.where}: its further columns are too long for one cell of the index "
+                f"(expected at most {MAX_CELL:,} characters, found {len(extra):,})",
+                fault="T18",
+                database=database.id,
+                phase="INDEX",
+            )
         flags = [*label.flags, *_flags(label.image_id, picture, first)]
         yield (
             empty
@@ -67,7 +77,7 @@ def index_rows(database: Database, labels: Labels, pictures: Mapping[str, Pictur
                 "database": database.id,
                 "image_id": label.image_id,
                 "flags": ";".join(flag for flag in FLAGS if flag in flags),
-                "extra": compact_json(label.extra),
+                "extra": extra,
             }
             | (_picture_fields(database, label, picture) if picture else {})
         )

@@ -14,6 +14,7 @@ from aigiqa_cli.digests import sha256_file
 from aigiqa_cli.errors import Finding, IntegrityFault, RefusedInput
 from aigiqa_cli.installing.matching import Members
 from aigiqa_cli.installing.supplies import File, vouch
+from aigiqa_cli.label_rows import Room
 from aigiqa_cli.reporting import Counting, Reporter
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def installed_tables(folder: Path, database: Database, record: Record) -> dict[s
 
 
 def label_rows(
-    database: Database, source: LabelSource, files: dict[str, File], work: Staging, reporter: Reporter
+    database: Database, source: LabelSource, files: dict[str, File], work: Staging, room: Room, reporter: Reporter
 ) -> rules.Labels:
     """Keep the tables as published in `labels/`, run the rules, check what the manifest expects.
 
@@ -137,7 +138,7 @@ def label_rows(
             database,
             source,
             lambda name: (folder / database.asset(name).published_name).open("rb"),
-            work.scratch,
+            room,
             Counting(reporter, f"reading the labels of {database.title}").one,
         )
         rules.refuse_undeclared(labels, database)

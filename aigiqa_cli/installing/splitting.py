@@ -208,7 +208,7 @@ def _names(split: Split, file: SplitFile, stream: BinaryIO) -> Iterator[tuple[st
 
 
 def in_order(parts: Parts, index: Iterable[Row]) -> Iterator[tuple[str, str]]:
-    """The same in index order."""
+    """The parts of a split, in index order."""
     return ((row["image_id"], parts[row["image_id"]]) for row in index if row["image_id"] in parts)
 
 
