@@ -49,7 +49,8 @@ TESTS = (  # together they take every branch of the trust core
     "names", "folders", "store", "store_faults", "flushing", "archive_readers", "worker", "archives", "more_archives", "misfits",
     "rar_programs", "ranges", "transport", "transport_bounds", "transport_failures", "transport_faults",
     "transport_gate", "transport_pages", "transport_resume", "trees", "links", "doctor", "secrets", "owners",
-    "local_faults", "trust_of_records", "lanes", "early", "stream", "damage",
+    "local_faults", "trust_of_records", "lanes", "early", "stream", "damage", "stored_files", "verify_quick", "score_resume",
+    "label_rows",
 )  # fmt: skip
 PATIENCE = 60  # seconds beside ten times what a test took; one that takes longer hangs
 MEMORY = 8 << 30  # bytes of address space: a mutant that never stops reading ends here
