@@ -10,6 +10,7 @@ import pty
 import re
 import resource
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -137,10 +138,17 @@ def test_version(run: Command, words: list[str]) -> None:
     assert re.fullmatch(r"aigiqa \d+\.\d+\.\d+\S*\n", run(*words, code=0).out)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts(run: Command, shell: str) -> None:
-    done = run("--show-completion", shell, code=0)
-    assert "_AIGIQA_COMPLETE" in done.out
+@pytest.mark.parametrize(("shell", "own"), [("bash", "COMPREPLY"), ("zsh", "#compdef"), ("fish", "complete --command")])
+def test_completion_scripts(run: Command, shell: str, own: str) -> None:
+    """For the shell from which the command is started, of which there may be none above the tests."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    words = f"{shlex.quote(sys.executable)} -m aigiqa_cli --show-completion; true"
+    done = subprocess.run(
+        [shell, "-c", words], env=run.environment, cwd=run.work, capture_output=True, text=True, check=True
+    )
+    assert "_AIGIQA_COMPLETE" in done.stdout, done.stderr
+    assert own in done.stdout
 
 
 def test_completion_of_commands_and_ids(run: Command) -> None:

@@ -788,3 +788,12 @@ def test_S17_a_link_in_place_of_a_former_folder_is_set_aside(root: Root, tmp_pat
     assert aside.parent == root.quarantine
     assert not former.is_symlink()
     assert (theirs / "index.csv").read_bytes() == b"mine"
+
+
+def test_S11_a_publication_is_prepared_until_it_is_healed(root: Root) -> None:
+    prepared(root, 1)
+    assert staging.is_prepared(root, "some")
+    assert not staging.is_prepared(root, "som")
+    assert not staging.is_prepared(root, "some-other")
+    heal(root, "some")
+    assert not staging.is_prepared(root, "some")

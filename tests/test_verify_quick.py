@@ -307,3 +307,76 @@ def test_a_note_takes_no_more_memory_than_it_is_long(noted: Command) -> None:
         env=noted.environment, cwd=noted.work, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("damage", ["nothing there", "a bit", "other form", "of another record"])
+def test_a_note_that_cannot_be_what_was_written_is_none(damage: str, tmp_path: Path, monkeypatch: Any) -> None:
+    with monkeypatch.context() as patch:
+        if damage == "other form":
+            patch.setattr(looks, "FORMAT", "0")
+        data = bytearray(looks.Noted("a" * 64, 1, 5, 1, {"": {"a/5/2/3/4"}}).to_bytes())
+    if damage == "a bit":
+        data[-1] ^= 1
+    if damage != "nothing there":
+        (tmp_path / "note").write_bytes(data)
+    assert looks.read(tmp_path / "note", "b" * 64 if damage == "of another record" else "a" * 64) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [("none", True), ("longer", False), ("one more", False), ("one less", False), ("none noted twice", False), ("no folder", False)],
+)  # fmt: skip
+def test_a_folder_is_unchanged_if_all_its_files_and_no_others_look_as_noted(
+    change: str, same: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "some"
+    (folder / "images").mkdir(parents=True)
+    for name in ("a", "images/b"):
+        (folder / name).write_bytes(b"x")
+    shapes = {"": {looks.look("a", (folder / "a").stat())}, "images": {looks.look("b", (folder / "images/b").stat())}}
+    noted = looks.Noted("0" * 64, 3 if change == "none noted twice" else 2, 2, 1, shapes)
+    if change == "longer":
+        (folder / "images" / "b").write_bytes(b"xx")
+    elif change == "one more":
+        (folder / "images" / "c").write_bytes(b"x")
+    elif change == "one less":
+        (folder / "images" / "b").unlink()
+    elif change == "no folder":
+        shutil.rmtree(folder)
+    assert looks.is_unchanged(folder, noted) is same
+
+
+def test_what_goes_while_it_is_looked_at_is_not_as_it_was(tmp_path: Path, monkeypatch: Any) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_bytes(b"x")
+    shapes = {name: {looks.look("x", (tmp_path / name / "x").stat())} for name in ("a", "b")}
+    real, gone = os.scandir, iter([True, False])
+
+    def scandir(handle: int) -> Any:
+        if next(gone):
+            raise FileNotFoundError
+        return real(handle)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    noted = looks.Noted("0" * 64, 2, 2, 2, shapes)
+    assert [path for path, _ in looks.unchanged(tmp_path, noted)] == ["b/x"]
+
+
+def test_the_note_about_the_root_index_is_of_all_records(tmp_path: Path) -> None:
+    (tmp_path / "installed").mkdir()
+    for name in ("b.json", "a.json", "a.json.tmp", "note"):
+        (tmp_path / "installed" / name).write_bytes(name.encode())
+    digests = {name: hashlib.sha256(f"{name}.json".encode()).hexdigest() for name in "ab"}
+    assert looks.records(str(tmp_path)) == digests
+    assert looks.records(str(tmp_path), {"b", "c"}) == {"b": digests["b"]}
+    path, key = looks.index_note(str(tmp_path), digests)
+    assert path == str(tmp_path / "stat" / "index.csv")
+    assert key == hashlib.sha256((digests["a"] + digests["b"]).encode()).hexdigest()
+    (tmp_path / "index.csv").write_bytes(b"x")
+    shape = looks.look("index.csv", (tmp_path / "index.csv").stat())
+    assert looks.is_index_unchanged(tmp_path, looks.Noted(key, 1, 1, 0, {"": {shape}}))
+    assert not looks.is_index_unchanged(tmp_path, looks.Noted(key, 1, 1, 0, {"": {shape + "0"}}))
+    assert not looks.is_index_unchanged(tmp_path, looks.Noted(key, 1, 1, 0, {}))
+    assert not looks.is_index_unchanged(tmp_path / "nowhere", looks.Noted(key, 1, 1, 0, {"": {shape}}))
+    assert not looks.is_index_unchanged(tmp_path, None)
