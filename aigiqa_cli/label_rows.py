@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self, overload
 from aigiqa_cli import folders
 from aigiqa_cli.index import Row
 
-FEW = 25_000  # rows that stay in memory: some 30 MB
+FEW = 25_000  # rows that stay in memory: some 40 MB
 _MARKED = 64  # every so many rows it is noted where they begin: what is read for one of them is no more than a block
 _BLOCK = 1 << 16
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

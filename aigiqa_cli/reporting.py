@@ -75,3 +75,8 @@ class Counting:
         if self._count == self.STEP:
             self._reporter.phase(self._name, total=self._total, unit="rows")
         self._reporter.advance(self.STEP)
+
+    def end(self) -> None:
+        """That was the last one: what is shown stays on the screen, and is to be the number of rows."""
+        if self._count > self.STEP and (rest := self._count % self.STEP):
+            self._reporter.advance(rest)

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from doubles import Entry
@@ -244,6 +245,17 @@ def test_N13_who_is_busy_is_asked_less(big: Wire, status: int) -> None:
     assert len(big.log) > at + 3
 
 
+def crew_of_one(said: list[Any]) -> SimpleNamespace:
+    """What a lane of one mirror sees of the others; its pieces, or faults, are these."""
+
+    def piece(*_about: object) -> bytes:
+        if isinstance(now := said.pop(0), Fault):
+            raise now
+        return now
+
+    return SimpleNamespace(first=SimpleNamespace(label="one", remote=None), _piece=piece, helped=set())
+
+
 @pytest.mark.parametrize(("at_work", "ended"), [(2, True), (1, False)])
 def test_N13_a_lane_ends_at_a_busy_mirror_unless_it_is_the_last(at_work: int, ended: bool) -> None:
     busy = Later("the host is busy", fault="N13")
@@ -253,14 +265,8 @@ def test_N13_a_lane_ends_at_a_busy_mirror_unless_it_is_the_last(at_work: int, en
         shared.enter("one")
     shared.enter("two")
 
-    def piece(*_about: object) -> bytes:
-        if isinstance(now := said.pop(0), Fault):
-            raise now
-        return now
-
-    mirror = SimpleNamespace(label="one", remote=None)
-    crew = SimpleNamespace(first=mirror, _piece=piece, helped=set())
-    fault = lanes.Lanes._fetch(crew, mirror, shared, None)  # type: ignore[arg-type]
+    crew = crew_of_one(said)
+    fault = lanes.Lanes._fetch(crew, crew.first, shared, None)  # type: ignore[arg-type]
     assert fault is (busy if ended else None)
     assert len(said) == (3 if ended else 0)
     assert shared.take() == (0 if ended else None), "the piece goes to somebody else"
@@ -273,14 +279,8 @@ def test_N14_a_lane_ends_after_two_failures_in_a_row() -> None:
     shared = Pieces(0, 3, 1)
     shared.enter("one")
 
-    def piece(*_about: object) -> bytes:
-        if isinstance(now := said.pop(0), Fault):
-            raise now
-        return now
-
-    mirror = SimpleNamespace(label="one", remote=None)
-    crew = SimpleNamespace(first=mirror, _piece=piece, helped=set())
-    assert lanes.Lanes._fetch(crew, mirror, shared, None) is lost  # type: ignore[arg-type]
+    crew = crew_of_one(said)
+    assert lanes.Lanes._fetch(crew, crew.first, shared, None) is lost  # type: ignore[arg-type]
     assert said == [b"b"]
     assert crew.helped == {"one"}
     assert shared.take() == 1, "the piece goes to somebody else"

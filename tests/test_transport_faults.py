@@ -26,6 +26,7 @@ import requests
 from doubles import Fault
 from wire import DATA, LOOSE, OTHER, PINNED, QUICK, SHA256, SIZE, SIZED, Notes, Wire, same
 
+from aigiqa_cli import folders
 from aigiqa_cli.errors import Exit, IntegrityFault, MachineFault, PersonNeeded, RefusedInput, TemporaryFault
 from aigiqa_cli.errors import Fault as Problem
 from aigiqa_cli.transport import (
@@ -966,6 +967,14 @@ def test_files_of_a_tree_are_not_flushed_one_by_one(trees: Trees, monkeypatch: p
     leaves = [trees.leaf(f"{number}.png", b"data") for number in range(3)]
     trees.receive(trees.source(*leaves)).discard()
     assert [path for path in flushed if not os.path.isdir(path)] == []
+
+
+def test_the_disk_begins_with_the_larger_files_of_a_tree(trees: Trees, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(folders, "begin_flush", lambda _, at, count: told.append((at, count)))
+    leaves = [trees.leaf("a.png", bytes(128 << 10)), trees.leaf("b.png", bytes((128 << 10) - 1))]
+    trees.receive(trees.source(*leaves)).discard()
+    assert told == [(0, 128 << 10)]
 
 
 def test_N22_no_host_at_all(trees: Trees) -> None:

@@ -18,7 +18,7 @@ TYPE_CHECKING = False  # see the package
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_MADE_AT_START = 100_000  # objects, which all stay: to look for garbage among them takes a tenth of a short command
+_MADE_AT_START = 100_000  # objects, which all stay: to look for garbage among them took 17 of the 224 ms of `list`
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 

@@ -76,6 +76,7 @@ class Assembly:
                 self._images(archives, members, labels)
         written = Counting(self.reporter, f"writing the index of {self.database.title}", len(labels.rows))
         index = Index(self.work.tree / INDEX, index_rows(self.database, labels, self.pictures), written.one)
+        written.end()
         self.origins.warnings += witnessed(self.database, index)
         self.origins.remember_images(self.pictures, parts.state(self.database, index), unpacked=unpacks)
         self._splits(index)
@@ -109,7 +110,7 @@ class Assembly:
             source = labelling.choose_source(self.database, list(files))
         if source is None:
             raise missing_tables(self.database, list(files), self.supplies)
-        labels = labelling.label_rows(self.database, source, files, self.work, room, self.reporter)
+        labels = labelling.read_labels(self.database, source, files, self.work, room, self.reporter)
         if source.third_party:
             share = f", with {len(labels.rows)} of {self.database.expect.rows[0]} rows" if source.partial else ""
             self.origins.warnings.append(f"the labels are other people's copy{share}: {source.third_party}")

@@ -121,7 +121,7 @@ def installed_tables(folder: Path, database: Database, record: Record) -> dict[s
     return files
 
 
-def label_rows(
+def read_labels(
     database: Database, source: LabelSource, files: dict[str, File], work: Staging, room: Room, reporter: Reporter
 ) -> rules.Labels:
     """Keep the tables as published in `labels/`, run the rules, check what the manifest expects.
@@ -133,14 +133,16 @@ def label_rows(
     folders.make(folder)
     for name in source.needs:
         folders.copy(files[name].path, folder / database.asset(name).published_name)
+    counting = Counting(reporter, f"reading the labels of {database.title}")
     try:
         labels = rules.apply(
             database,
             source,
             lambda name: (folder / database.asset(name).published_name).open("rb"),
             room,
-            Counting(reporter, f"reading the labels of {database.title}").one,
+            counting.one,
         )
+        counting.end()
         rules.refuse_undeclared(labels, database)
         expectations.check(database, source, labels)
     except RefusedInput as fault:
